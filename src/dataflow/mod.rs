@@ -1,0 +1,9 @@
+//! Incremental operators and the executor that runs them.
+//!
+//! # Errors inside a dataflow
+//! An expression that fails for one row (division by zero, a bad cast, overflow) does not stop a view:
+//! the row is left out and an [`operator::ErrorRow`] with the row's weight takes its place in the error
+//! relation of every view downstream. Errors are differential like rows: when the offending row is
+//! retracted or corrected, its error goes with weight -1 and the view repairs itself.
+
+pub mod operator;

@@ -1,0 +1,3 @@
+//! The `millstream` command: see `millstream --help`.
+
+fn main() {}

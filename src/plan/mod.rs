@@ -1,0 +1,3 @@
+//! SQL statement → plan [`node::Node`]: what a maintained view computes, as data.
+
+pub mod node;

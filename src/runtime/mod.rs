@@ -1,0 +1,5 @@
+//! The coordinator that closes epochs, the workers that run them, the fabric between them.
+
+pub mod command;
+pub mod fabric;
+pub mod request;
