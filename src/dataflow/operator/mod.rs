@@ -1,5 +1,15 @@
 //! The contract of an operator; one file per operator below.
 
+mod aggregate;
+mod at_most_one;
+mod distinct;
+mod top_n;
+
+pub use aggregate::Aggregate;
+pub use at_most_one::AtMostOne;
+pub use distinct::Distinct;
+pub use top_n::{Ranking, TopN};
+
 use crate::error::{Result, SqlState};
 use crate::state::{ArrangementId, Arrangements, Saved};
 use crate::types::{Delta, Epoch};
