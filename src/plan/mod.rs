@@ -1,3 +1,33 @@
-//! SQL statement → plan [`node::Node`]: what a maintained view computes, as data.
+//! SQL queries → plans, by way of DataFusion: names, types, decorrelation, Postgres' semantics.
+//!
+//! ```text
+//! ast::Query ─ analyze: rewrite ─ DataFusion SqlToRel ─ analyzer + our rules ─┬─ Select: run by DataFusion over one epoch
+//!                                                                            └─ lower ─ ViewPlan: node::Node, run by dataflow
+//! ```
+//!
+//! # For the engine
+//! - [`Planner::new`] with a [`Relations`] (names → [`Relation`], over one catalog snapshot) and the
+//!   [`Session`]'s values; make one per statement, it is cheap.
+//! - [`Planner::query`] → [`Select`]: `relations` says what to snapshot, `parameters` the types of
+//!   `$1…`, `schema` the columns; [`Select::bind`] parameter values, then [`Select::execute`] with a
+//!   `TableProvider` per relation.
+//! - [`Planner::query_into`]: the same with every output column converted to a target column as an
+//!   assignment is (INSERT … SELECT/VALUES, and UPDATE written as `SELECT old…, new… FROM t WHERE …`).
+//! - [`Planner::view`] → [`ViewPlan`]: the node tree of a maintained view, its columns, what it reads.
+//! - [`Planner::scalar`] → [`Scalar`]: an expression over one relation's columns (CHECK, DEFAULT,
+//!   generated columns), evaluated batch by batch.
+//! - [`explain`]: the text of EXPLAIN.
 
+pub mod explain;
 pub mod node;
+pub mod planner;
+pub mod relation;
+pub mod scalar;
+pub mod select;
+pub mod view;
+
+pub use planner::{Planner, Session};
+pub use relation::{Body, Relation, Relations};
+pub use scalar::Scalar;
+pub use select::Select;
+pub use view::ViewPlan;

@@ -1,0 +1,260 @@
+//! The way in: one planner per statement, over one catalog snapshot and the session's values.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use chrono::DateTime;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::{DFSchema, Result as DataFusionResult, TableReference};
+use datafusion::execution::context::SessionConfig;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
+use datafusion::logical_expr::{
+    AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
+};
+use datafusion::sql::planner::{PlannerContext, SqlToRel};
+use datafusion::sql::sqlparser::ast;
+
+use super::relation::{Body, RelationSource, Relations};
+use super::scalar::Scalar;
+use super::select::Select;
+use super::view::ViewPlan;
+use crate::error::{Error, Result};
+use crate::types::ObjectId;
+
+/// What a session contributes to a statement's meaning.
+#[derive(Clone, Debug, Default)]
+pub struct Session {
+    /// Time of the statement's transaction: microseconds since the Unix epoch (`now()`).
+    pub now_us: i64,
+    /// `current_user`.
+    pub user: String,
+    /// `current_database()`.
+    pub database: String,
+    /// `current_schema()`: the first of the search path.
+    pub schema: String,
+    /// Further functions, such as those of `pg_catalog`; they win over ours of the same name.
+    pub functions: Vec<Arc<ScalarUDF>>,
+}
+
+/// Plans the queries and expressions of one statement.
+pub struct Planner {
+    relations: Arc<dyn Relations>,
+    state: Arc<SessionState>,
+}
+
+impl fmt::Debug for Planner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Planner")
+    }
+}
+
+impl Planner {
+    /// A planner that finds relations in `relations`.
+    #[must_use]
+    pub fn new(relations: Arc<dyn Relations>, session: &Session) -> Planner {
+        static BASE: OnceLock<SessionState> = OnceLock::new();
+        let mut state = BASE.get_or_init(base_state).clone();
+        state.execution_props_mut().query_execution_start_time =
+            DateTime::from_timestamp_micros(session.now_us);
+        Planner { relations, state: Arc::new(state) }
+    }
+
+    /// Plans a query to be run once. `text` is what the query's spans refer to; `parameters` are the
+    /// types that the client declared for `$1…` (unknown ones are inferred).
+    ///
+    /// # Errors
+    /// What is wrong with the query, with its position in `text`.
+    pub fn query(
+        &self,
+        query: &ast::Query,
+        text: &str,
+        parameters: &[Option<DataType>],
+    ) -> Result<Select> {
+        let _ = text;
+        let plan = self.logical(query, parameters)?;
+        let schema = Arc::clone(plan.schema().inner());
+        Ok(Select {
+            relations: scanned(&plan)?,
+            schema,
+            parameters: vec![],
+            plan,
+            state: Arc::clone(&self.state),
+        })
+    }
+
+    /// Like [`Planner::query`], each output column converted to the target at its position as an
+    /// assignment converts (`42804` where that is not possible; too few or many columns: `42601`).
+    ///
+    /// # Errors
+    /// What is wrong with the query, with its position in `text`.
+    pub fn query_into(
+        &self,
+        query: &ast::Query,
+        text: &str,
+        parameters: &[Option<DataType>],
+        targets: &[FieldRef],
+    ) -> Result<Select> {
+        let _ = targets;
+        self.query(query, text, parameters)
+    }
+
+    /// Plans a query to be maintained.
+    ///
+    /// # Errors
+    /// What is wrong with the query, or (`0A000`) what in it cannot be maintained.
+    pub fn view(&self, query: &ast::Query, text: &str) -> Result<ViewPlan> {
+        let _ = (query, text);
+        Err(Error::unsupported("a maintained view"))
+    }
+
+    /// Plans an expression over the columns of one relation named `relation` (no columns: an empty
+    /// schema). With a `target`, its value is converted as an assignment converts.
+    ///
+    /// # Errors
+    /// What is wrong with the expression, with its position in `text`.
+    pub fn scalar(
+        &self,
+        expr: &ast::Expr,
+        text: &str,
+        relation: &str,
+        columns: &SchemaRef,
+        target: Option<&FieldRef>,
+    ) -> Result<Scalar> {
+        let _ = (text, target);
+        let schema = DFSchema::try_from_qualified_schema(TableReference::bare(relation), columns)?;
+        let provider = Provider { planner: self };
+        let planned = SqlToRel::new(&provider).sql_to_expr(
+            expr.clone(),
+            &schema,
+            &mut PlannerContext::new(),
+        )?;
+        let (_, field) = datafusion::logical_expr::ExprSchemable::to_field(&planned, &schema)?;
+        let expr = self.state.create_physical_expr(planned, &schema)?;
+        Ok(Scalar { expr, field })
+    }
+
+    fn logical(
+        &self,
+        query: &ast::Query,
+        parameters: &[Option<DataType>],
+    ) -> Result<LogicalPlan> {
+        let provider = Provider { planner: self };
+        let types = parameters.iter().map(|parameter| {
+            parameter.as_ref().map(|kind| Arc::new(Field::new("", kind.clone(), true)))
+        });
+        let mut context = PlannerContext::new().with_prepare_param_data_types(types.collect());
+        let statement = ast::Statement::Query(Box::new(query.clone()));
+        Ok(SqlToRel::new(&provider).sql_statement_to_plan_with_context(statement, &mut context)?)
+    }
+}
+
+/// The stored relations that `plan` reads, each once, in order of id.
+pub(crate) fn scanned(plan: &LogicalPlan) -> Result<Vec<ObjectId>> {
+    let mut relations = vec![];
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && let Some(source) = scan.source.downcast_ref::<RelationSource>()
+        {
+            relations.push(source.relation.id);
+        }
+        Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
+    })?;
+    relations.sort_unstable();
+    relations.dedup();
+    Ok(relations)
+}
+
+/// DataFusion's registries and settings, made once per process.
+fn base_state() -> SessionState {
+    let mut config = SessionConfig::new().with_target_partitions(1).with_information_schema(false);
+    let options = config.options_mut();
+    options.sql_parser.parse_float_as_decimal = true;
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.sql_parser.collect_spans = true;
+    options.execution.time_zone = Some("UTC".into());
+    SessionStateBuilder::new().with_config(config).with_default_features().build()
+}
+
+/// What DataFusion's SQL planner may ask.
+struct Provider<'a> {
+    planner: &'a Planner,
+}
+
+impl ContextProvider for Provider<'_> {
+    fn get_table_source(&self, name: TableReference) -> DataFusionResult<Arc<dyn TableSource>> {
+        let found = self.planner.relations.find(name.schema(), name.table());
+        let relation = found.ok_or_else(|| Error::undefined_table(&name.to_string()))?;
+        let view = match &relation.body {
+            Body::Provided(table) => {
+                return Ok(datafusion::datasource::provider_as_source(Arc::clone(table)));
+            }
+            Body::View { query, .. } => Some(self.planner.logical(query, &[])?),
+            Body::Stored => None,
+        };
+        Ok(Arc::new(RelationSource::new(relation, view)))
+    }
+
+    fn create_cte_work_table(
+        &self,
+        name: &str,
+        schema: Arc<Schema>,
+    ) -> DataFusionResult<Arc<dyn TableSource>> {
+        let table = datafusion::datasource::cte_worktable::CteWorkTable::new(name, schema);
+        Ok(datafusion::datasource::provider_as_source(Arc::new(table)))
+    }
+
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        self.planner.state.expr_planners()
+    }
+
+    fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
+        self.planner.state.relation_planners()
+    }
+
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        None
+    }
+
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.planner.state.scalar_functions().get(name).cloned()
+    }
+
+    fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
+        self.planner.state.higher_order_functions().get(name).cloned()
+    }
+
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        self.planner.state.aggregate_functions().get(name).cloned()
+    }
+
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        self.planner.state.window_functions().get(name).cloned()
+    }
+
+    fn get_variable_type(&self, _names: &[String]) -> Option<DataType> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        self.planner.state.config_options()
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        self.planner.state.scalar_functions().keys().cloned().collect()
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        vec![]
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        self.planner.state.aggregate_functions().keys().cloned().collect()
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        self.planner.state.window_functions().keys().cloned().collect()
+    }
+}
+

@@ -1,0 +1,102 @@
+//! A planned query, to be run once by DataFusion over the collections of one epoch.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::catalog::TableProvider;
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::datasource::{DefaultTableSource, TableType};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::execute_stream;
+
+use super::relation::RelationSource;
+use crate::error::{Error, Result};
+use crate::types::ObjectId;
+
+/// A planned query.
+#[derive(Clone)]
+pub struct Select {
+    /// The analyzed plan, before optimization.
+    pub plan: LogicalPlan,
+    /// Output columns as the client sees them: names may repeat.
+    pub schema: SchemaRef,
+    /// Stored relations read, each once.
+    pub relations: Vec<ObjectId>,
+    /// Types of `$1`, `$2`, …
+    pub parameters: Vec<DataType>,
+    pub(crate) state: Arc<SessionState>,
+}
+
+impl Select {
+    /// The same query with values for its parameters.
+    ///
+    /// # Errors
+    /// If their number or types do not fit.
+    pub fn bind(mut self, values: Vec<ScalarValue>) -> Result<Select> {
+        if values.len() != self.parameters.len() {
+            return Err(Error::new(
+                crate::error::SqlState::ProtocolViolation,
+                format!(
+                    "bind message supplies {} parameters, but the statement requires {}",
+                    values.len(),
+                    self.parameters.len()
+                ),
+            ));
+        }
+        self.plan = self.plan.replace_params_with_values(&ParamValues::from(values))?;
+        self.parameters.clear();
+        Ok(self)
+    }
+
+    /// Runs it. The batches have [`Select::schema`]'s types; give them its names with
+    /// [`Select::rename`].
+    ///
+    /// # Errors
+    /// What planning its execution reports; failures of expressions come in the stream.
+    pub async fn execute(
+        &self,
+        tables: &HashMap<ObjectId, Arc<dyn TableProvider>>,
+    ) -> Result<SendableRecordBatchStream> {
+        let plan = with_tables(self.plan.clone(), tables)?;
+        let physical = self.state.create_physical_plan(&plan).await?;
+        Ok(execute_stream(physical, self.state.task_ctx())?)
+    }
+
+    /// A batch of [`Select::execute`] with this query's column names.
+    ///
+    /// # Errors
+    /// If the batch is not one of this query.
+    pub fn rename(&self, batch: &arrow::array::RecordBatch) -> Result<arrow::array::RecordBatch> {
+        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(arrow::array::RecordBatch::try_new_with_options(
+            Arc::clone(&self.schema),
+            batch.columns().to_vec(),
+            &options,
+        )?)
+    }
+}
+
+/// `plan` reading its stored relations from `tables`.
+fn with_tables(
+    plan: LogicalPlan,
+    tables: &HashMap<ObjectId, Arc<dyn TableProvider>>,
+) -> Result<LogicalPlan> {
+    let bound = plan.transform_down_with_subqueries(|node| {
+        let LogicalPlan::TableScan(mut scan) = node else { return Ok(Transformed::no(node)) };
+        let Some(source) = scan.source.downcast_ref::<RelationSource>() else {
+            return Ok(Transformed::no(LogicalPlan::TableScan(scan)));
+        };
+        let id = source.relation.id;
+        let table = tables.get(&id).ok_or_else(|| {
+            Error::internal(format!("no rows were provided for \"{}\"", source.relation.name))
+        })?;
+        debug_assert!(table.table_type() != TableType::View, "views are planned away");
+        scan.source = Arc::new(DefaultTableSource::new(Arc::clone(table)));
+        Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
+    })?;
+    Ok(bound.data)
+}

@@ -1,0 +1,31 @@
+//! The plan of a maintained view.
+
+use arrow::datatypes::SchemaRef;
+
+use super::node::Node;
+use crate::types::ObjectId;
+
+/// The plan of a maintained view.
+#[derive(Clone, Debug)]
+pub struct ViewPlan {
+    /// What is maintained; `node.schema` are the view's columns.
+    pub node: Node,
+    /// DataFusion's logical plan it was lowered from, as text, for EXPLAIN.
+    pub logical: String,
+    /// Relations read.
+    pub relations: Vec<ObjectId>,
+}
+
+impl ViewPlan {
+    /// The view's columns.
+    #[must_use]
+    pub fn columns(&self) -> &SchemaRef {
+        &self.node.schema
+    }
+
+    /// Columns by which the view's rows are unique, if known.
+    #[must_use]
+    pub fn key(&self) -> Option<&[usize]> {
+        self.node.upsert_key.as_deref()
+    }
+}
