@@ -7,3 +7,16 @@
 //! retracted or corrected, its error goes with weight -1 and the view repairs itself.
 
 pub mod operator;
+
+use crate::types::Delta;
+
+/// A message between workers within one tick.
+#[derive(Clone, Debug)]
+pub struct Packet {
+    /// The exchange it belongs to; the same number on all workers.
+    pub channel: u64,
+    /// Receiving worker.
+    pub dest: usize,
+    /// The rows.
+    pub delta: Delta,
+}

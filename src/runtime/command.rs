@@ -39,7 +39,8 @@ pub struct WorkerInput {
 /// A change of the operator graph, or a request to a worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Command {
-    /// Merge a view's plan into the graph. Its scans get nothing until its fills come.
+    /// Merge a view's plan into the graph. A scan of it gets changes from the tick on in whose header
+    /// `filled` names it, all scans from the tick on whose header says `Filled`.
     CreateView {
         /// The view.
         view: ObjectId,
@@ -49,7 +50,8 @@ pub enum Command {
         #[serde(skip)]
         plan: Option<Arc<Node>>,
     },
-    /// All existing rows have been fed: share what can be shared with other views.
+    /// All existing rows have been fed, with the end of this tick: share what can be shared with other
+    /// views. A view over empty relations is created and filled in one header.
     Filled {
         /// The view.
         view: ObjectId,
@@ -85,11 +87,11 @@ pub enum Command {
 pub struct Report {
     /// Contents of peeked views.
     pub contents: Vec<(ObjectId, Vec<Delta>)>,
-    /// Error rows of peeked views.
+    /// Error rows of peeked views; weights are to be summed over the workers.
     pub errors: Vec<(ObjectId, Vec<ErrorRow>)>,
-    /// Changes of watched views in this tick.
+    /// Changes of watched views in this tick, consolidated.
     pub changes: Vec<(ObjectId, Vec<Delta>)>,
-    /// Views that failed and were removed from the graph.
+    /// Views that failed here and have stopped: all workers must be told to drop them.
     pub failed: Vec<(ObjectId, Error)>,
     /// Per view and operator: name, rows held, bytes held.
     pub sizes: Vec<(ObjectId, String, usize, usize)>,

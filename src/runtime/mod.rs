@@ -3,3 +3,4 @@
 pub mod command;
 pub mod fabric;
 pub mod request;
+pub mod worker;

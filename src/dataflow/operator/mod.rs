@@ -113,6 +113,10 @@ pub trait Operator: Send {
         vec![]
     }
 
+    /// Arrangement `from` was a duplicate of `to` and is gone: read `to` instead. Both held the same
+    /// collection, nothing was staged.
+    fn rebind(&mut self, _from: ArrangementId, _to: ArrangementId) {}
+
     /// Writes all state, by vnode.
     ///
     /// # Errors

@@ -1,33 +1,28 @@
 //! What connects workers: the contract, and the two fabrics.
 //!
-//! A tick has `1 + rounds + 1` rounds: in the first, worker 0 sends the header to everybody; then the
-//! data rounds, each a barrier; in the last, everybody has committed and reports to worker 0.
+//! A tick opens with its header on every worker, runs its data rounds, each a barrier behind which
+//! the packets of the round before are there, and ends with every worker committing and reporting.
 
 use std::sync::Arc;
 
 use super::command::{Report, TickHeader};
+pub use crate::dataflow::Packet;
 use crate::error::Result;
-use crate::types::Delta;
 
-/// A message between workers within one tick.
-#[derive(Clone, Debug)]
-pub struct Packet {
-    /// The exchange it belongs to: the consuming node in the executor's graph.
-    pub channel: u32,
-    /// Receiving worker.
-    pub dest: usize,
-    /// The rows.
-    pub delta: Delta,
-}
+pub mod local;
+pub mod timely;
 
-/// A worker's program, as a fabric drives it. All calls come from one thread.
-pub trait TickProgram {
+pub use local::LocalFabric;
+pub use timely::TimelyFabric;
+
+/// A worker's program, as a fabric drives it. All calls come from one thread at a time.
+pub trait TickProgram: Send {
     /// A tick opens. Returns the number of data rounds: at least 1, equal on all workers because it
     /// depends only on headers.
     fn open(&mut self, header: &Arc<TickHeader>) -> usize;
-    /// Runs data round `round`, with what peers sent in the round before.
+    /// Runs data round `round`, counted from 0, with what peers sent in the round before.
     fn round(&mut self, round: usize, inbox: Vec<Packet>, out: &mut Vec<Packet>);
-    /// All data rounds have run on all workers: commit and report.
+    /// All data rounds of this worker have run: commit and report.
     fn commit(&mut self) -> Report;
 }
 
@@ -38,6 +33,10 @@ pub type ProgramFactory = Arc<dyn Fn(usize) -> Box<dyn TickProgram> + Send + Syn
 pub trait Fabric: Send {
     /// Number of workers, over all processes.
     fn workers(&self) -> usize;
+    /// Number of workers in this process: how many entries [`TickHeader::inputs`] has.
+    fn local_workers(&self) -> usize {
+        self.workers()
+    }
     /// Runs one tick to its end; the reports of all workers, in order of worker.
     ///
     /// # Errors
