@@ -1,9 +1,14 @@
 //! The words every other folder speaks: deltas, ids, epochs, row keys, SQL types.
 
+pub mod definition;
 pub mod delta;
 pub mod id;
 pub mod key;
+pub mod name;
 pub mod pg_type;
+pub mod sql_type;
 
 pub use delta::{Delta, Weights};
 pub use id::{Epoch, ObjectId, Vnode};
+pub use name::QualifiedName;
+pub use sql_type::SqlType;
