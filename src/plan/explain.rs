@@ -28,7 +28,8 @@ pub fn incremental(node: &Node) -> String {
 }
 
 fn write_node(node: &Node, depth: usize, text: &mut String) {
-    let _ = std::fmt::Write::write_fmt(text, format_args!("{:1$}{2:?}\n", "", depth * 2, node.kind));
+    let _ =
+        std::fmt::Write::write_fmt(text, format_args!("{:1$}{2:?}\n", "", depth * 2, node.kind));
     for input in node.kind.inputs() {
         write_node(input, depth + 1, text);
     }

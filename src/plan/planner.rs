@@ -9,7 +9,9 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::{DFSchema, Result as DataFusionResult, TableReference};
 use datafusion::execution::context::SessionConfig;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
+use datafusion::logical_expr::planner::{
+    ContextProvider, ExprPlanner, RelationPlanner, TypePlanner,
+};
 use datafusion::logical_expr::{
     AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
 };
@@ -135,11 +137,7 @@ impl Planner {
         Ok(Scalar { expr, field })
     }
 
-    fn logical(
-        &self,
-        query: &ast::Query,
-        parameters: &[Option<DataType>],
-    ) -> Result<LogicalPlan> {
+    fn logical(&self, query: &ast::Query, parameters: &[Option<DataType>]) -> Result<LogicalPlan> {
         let provider = Provider { planner: self };
         let types = parameters.iter().map(|parameter| {
             parameter.as_ref().map(|kind| Arc::new(Field::new("", kind.clone(), true)))
@@ -257,4 +255,3 @@ impl ContextProvider for Provider<'_> {
         self.planner.state.window_functions().keys().cloned().collect()
     }
 }
-

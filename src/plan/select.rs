@@ -71,7 +71,8 @@ impl Select {
     /// # Errors
     /// If the batch is not one of this query.
     pub fn rename(&self, batch: &arrow::array::RecordBatch) -> Result<arrow::array::RecordBatch> {
-        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let options =
+            arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         Ok(arrow::array::RecordBatch::try_new_with_options(
             Arc::clone(&self.schema),
             batch.columns().to_vec(),

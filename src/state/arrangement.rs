@@ -32,12 +32,16 @@ pub struct Matches {
 pub struct Arrangement {}
 
 impl Arrangements {
-    /// Adds an arrangement of rows of `schema` keyed by `key`.
+    /// Adds an arrangement of rows of `schema` keyed by `key`, with one user: the caller.
     pub fn create(&mut self, _schema: SchemaRef, _key: Vec<usize>) -> Result<ArrangementId> {
         unimplemented!()
     }
-    /// Frees an arrangement.
-    pub fn remove(&mut self, _id: ArrangementId) {
+    /// Counts one more user of an arrangement.
+    pub fn retain(&mut self, _id: ArrangementId) {
+        unimplemented!()
+    }
+    /// Counts one user less; the last one frees the arrangement.
+    pub fn release(&mut self, _id: ArrangementId) {
         unimplemented!()
     }
     /// Reads one.

@@ -1,13 +1,17 @@
 //! The contract of an operator; one file per operator below.
 
 mod aggregate;
+mod arrange;
 mod at_most_one;
 mod distinct;
+mod join;
 mod top_n;
 
 pub use aggregate::Aggregate;
+pub use arrange::Arrange;
 pub use at_most_one::AtMostOne;
 pub use distinct::Distinct;
+pub use join::{Join, JoinCondition, JoinSide, OuterJoin, Residual, SemiJoin};
 pub use top_n::{Ranking, TopN};
 
 use crate::error::{Result, SqlState};

@@ -1,0 +1,50 @@
+//! Joins: inner, outer and semi, over arrangements of both inputs that [`Arrange`] operators upstream
+//! keep.
+//!
+//! Port 0 is left, port 1 right; a join must be given exactly the deltas that its arrangements staged
+//! in the same epoch. In a tick it puts out ΔL⋈R + L⋈ΔR + ΔL⋈ΔR, where L and R are the arrangements as
+//! of the last commit.
+//!
+//! [`Arrange`]: super::Arrange
+
+mod inner;
+mod outer;
+mod semi;
+
+pub use inner::Join;
+pub use outer::OuterJoin;
+pub use semi::SemiJoin;
+
+use arrow::datatypes::SchemaRef;
+
+use super::ErrorRow;
+use crate::error::Result;
+use crate::state::ArrangementId;
+use crate::types::Delta;
+
+/// One input of a join.
+pub struct JoinSide {
+    /// Its arrangement, keyed by `key`.
+    pub arrangement: ArrangementId,
+    /// Columns of its rows.
+    pub schema: SchemaRef,
+    /// The columns that must equal the other side's, in the same order. Empty for cross and theta
+    /// joins: every row then has the same key.
+    pub key: Vec<usize>,
+}
+
+/// Keeps the rows, over left columns followed by right columns, that satisfy a join's further
+/// condition; rows on which it fails go to the errors, with their weights.
+pub type Residual = Box<dyn Fn(Delta, &mut Vec<ErrorRow>) -> Result<Delta> + Send>;
+
+/// When a left and a right row match.
+pub struct JoinCondition {
+    /// Left input.
+    pub left: JoinSide,
+    /// Right input.
+    pub right: JoinSide,
+    /// Whether a null key equals a null key (set operations) or nothing (SQL's `=`).
+    pub null_equals_null: bool,
+    /// Further condition.
+    pub residual: Option<Residual>,
+}

@@ -1,0 +1,120 @@
+//! A vector in blocks of 64 K elements: growing never copies what is there, so that no tick pays for
+//! the size of the state.
+
+use std::ops::{Index, IndexMut};
+
+/// Elements of a full block, and with it rows of a sealed chunk.
+pub const BLOCK_ROWS: usize = 1 << BLOCK_BITS;
+/// Binary logarithm of [`BLOCK_ROWS`].
+pub const BLOCK_BITS: u32 = 16;
+
+/// A growable vector that never moves full blocks.
+///
+/// # Invariants
+/// 1. All blocks but the last have exactly [`BLOCK_ROWS`] elements (by construction in `push`).
+#[derive(Clone, Debug, Default)]
+pub struct SegmentedVec<T> {
+    blocks: Vec<Vec<T>>,
+}
+
+impl<T: Clone> SegmentedVec<T> {
+    /// An empty vector; allocates nothing.
+    #[must_use]
+    pub fn new() -> SegmentedVec<T> {
+        SegmentedVec { blocks: vec![] }
+    }
+
+    /// Number of elements.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let full = self.blocks.len().saturating_sub(1) * BLOCK_ROWS;
+        full + self.blocks.last().map_or(0, Vec::len)
+    }
+
+    /// Whether there is no element.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    /// Appends an element.
+    pub fn push(&mut self, value: T) {
+        match self.blocks.last_mut() {
+            Some(block) if block.len() < BLOCK_ROWS => block.push(value),
+            // The first block starts small, for states of a few rows; later ones are sure to fill.
+            None => self.blocks.push(vec![value]),
+            Some(_) => {
+                let mut block = Vec::with_capacity(BLOCK_ROWS);
+                block.push(value);
+                self.blocks.push(block);
+            }
+        }
+    }
+
+    /// Grows (never shrinks) to `length` elements, the new ones equal to `value`.
+    pub fn grow(&mut self, length: usize, value: &T) {
+        while self.len() < length {
+            let room = match self.blocks.last() {
+                Some(block) if block.len() < BLOCK_ROWS => block.len(),
+                _ => {
+                    self.blocks.push(vec![]);
+                    0
+                }
+            };
+            let last = self.blocks.len() - 1;
+            let target = (length - last * BLOCK_ROWS).min(BLOCK_ROWS);
+            debug_assert!(target > room, "progress");
+            self.blocks[last].resize(target, value.clone());
+        }
+    }
+
+    /// The elements in order.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.blocks.iter().flatten()
+    }
+
+    /// The blocks in order, each of [`BLOCK_ROWS`] elements but the last.
+    pub fn blocks(&self) -> impl Iterator<Item = &[T]> {
+        self.blocks.iter().map(Vec::as_slice)
+    }
+
+    /// Bytes held.
+    #[must_use]
+    pub fn byte_size(&self) -> usize {
+        self.blocks.iter().map(|block| block.capacity() * size_of::<T>()).sum()
+    }
+}
+
+impl<T> Index<u32> for SegmentedVec<T> {
+    type Output = T;
+
+    fn index(&self, index: u32) -> &T {
+        &self.blocks[(index >> BLOCK_BITS) as usize][(index as usize) & (BLOCK_ROWS - 1)]
+    }
+}
+
+impl<T> IndexMut<u32> for SegmentedVec<T> {
+    fn index_mut(&mut self, index: u32) -> &mut T {
+        &mut self.blocks[(index >> BLOCK_BITS) as usize][(index as usize) & (BLOCK_ROWS - 1)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pushing_and_growing_keep_order_across_blocks() {
+        let mut vector = SegmentedVec::new();
+        for value in 0..100_000u32 {
+            vector.push(value);
+        }
+        vector.grow(200_000, &7);
+        assert_eq!(vector.len(), 200_000);
+        assert_eq!(vector[99_999], 99_999);
+        assert_eq!((vector[100_000], vector[199_999]), (7, 7));
+        vector[65_536] = 1;
+        assert_eq!(vector.iter().filter(|&&value| value == 1).count(), 2);
+        assert_eq!(vector.blocks().map(<[u32]>::len).sum::<usize>(), 200_000);
+    }
+}
