@@ -7,6 +7,7 @@ pub mod key;
 pub mod name;
 pub mod pg_type;
 pub mod sql_type;
+pub mod text;
 
 pub use delta::{Delta, Weights};
 pub use id::{Epoch, ObjectId, Vnode};

@@ -1,0 +1,314 @@
+//! Dates, times, timestamps and intervals from text: the ISO forms that Postgres writes and the
+//! common variations of them (`T` between date and time, `Z`, zone names, compact dates).
+
+use arrow::datatypes::IntervalMonthDayNano;
+
+use super::Timezone;
+use super::timezone::parse_offset;
+use crate::error::{Error, Result, SqlState};
+
+const SECOND_US: i64 = 1_000_000;
+const DAY_US: i64 = 86_400 * SECOND_US;
+
+fn invalid(type_name: &str, text: &str) -> Error {
+    Error::new(
+        SqlState::InvalidDatetimeFormat,
+        format!("invalid input syntax for type {type_name}: \"{text}\""),
+    )
+}
+
+fn out_of_range(text: &str) -> Error {
+    Error::new(
+        SqlState::DatetimeFieldOverflow,
+        format!("date/time field value out of range: \"{text}\""),
+    )
+}
+
+pub(super) fn date(text: &str) -> Result<i32> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "infinity" => return Ok(i32::MAX),
+        "-infinity" => return Ok(i32::MIN),
+        _ => {}
+    }
+    let micros = Parts::of("date", text)?.local_us("date", text)?;
+    i32::try_from(micros.div_euclid(DAY_US)).map_err(|_| out_of_range(text))
+}
+
+pub(super) fn time(text: &str) -> Result<i64> {
+    let trimmed = text.trim();
+    let clock = trimmed.rsplit([' ', 'T']).next().unwrap_or(trimmed);
+    time_of_day(clock).ok_or_else(|| invalid("time", text))?.ok_or_else(|| out_of_range(text))
+}
+
+pub(super) fn timestamp(text: &str) -> Result<i64> {
+    match special(text) {
+        Some(instant) => Ok(instant),
+        None => Parts::of("timestamp", text)?.local_us("timestamp", text),
+    }
+}
+
+pub(super) fn timestamptz(text: &str, zone: Timezone) -> Result<i64> {
+    const TYPE: &str = "timestamp with time zone";
+    if let Some(instant) = special(text) {
+        return Ok(instant);
+    }
+    let parts = Parts::of(TYPE, text)?;
+    let zone = match parts.zone {
+        None => zone,
+        Some(name) => match parse_offset(name) {
+            Some(offset) => Timezone::Fixed(offset),
+            None => Timezone::parse(name).ok_or_else(|| invalid(TYPE, text))?,
+        },
+    };
+    Ok(zone.instant_of(parts.local_us(TYPE, text)?))
+}
+
+fn special(text: &str) -> Option<i64> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "infinity" => Some(i64::MAX),
+        "-infinity" => Some(i64::MIN),
+        "epoch" => Some(0),
+        _ => None,
+    }
+}
+
+/// The pieces of a timestamp's text.
+struct Parts<'a> {
+    date: &'a str,
+    time: Option<&'a str>,
+    zone: Option<&'a str>,
+    before_christ: bool,
+}
+
+impl<'a> Parts<'a> {
+    fn of(type_name: &str, text: &'a str) -> Result<Parts<'a>> {
+        let trimmed = text.trim();
+        let (rest, before_christ) = match trimmed.strip_suffix("BC") {
+            Some(rest) => (rest.trim_end(), true),
+            None => (trimmed, false),
+        };
+        let (date, clock) = match rest.find([' ', 'T', 't']) {
+            Some(at) => (&rest[..at], rest[at + 1..].trim()),
+            None => (rest, ""),
+        };
+        if date.is_empty() {
+            return Err(invalid(type_name, text));
+        }
+        let zone_at = clock.find(|char: char| !char.is_ascii_digit() && !matches!(char, ':' | '.'));
+        let (time, zone) = match zone_at {
+            Some(at) => (clock[..at].trim(), Some(clock[at..].trim())),
+            None => (clock, None),
+        };
+        let time = (!time.is_empty()).then_some(time);
+        Ok(Parts { date, time, zone, before_christ })
+    }
+
+    fn local_us(&self, type_name: &str, text: &str) -> Result<i64> {
+        let bad = || invalid(type_name, text);
+        let (year, month, day) = self.year_month_day().ok_or_else(bad)?;
+        let year = if self.before_christ { 1 - year } else { year };
+        let month_fits = (1..=12).contains(&month);
+        if !month_fits || day < 1 || day > month_length(year, month) {
+            return Err(out_of_range(text));
+        }
+        let of_day = match self.time {
+            Some(time) => time_of_day(time).ok_or_else(bad)?.ok_or_else(|| out_of_range(text))?,
+            None => 0,
+        };
+        let micros = days_from_civil(year, month, day).checked_mul(DAY_US);
+        micros.and_then(|micros| micros.checked_add(of_day)).ok_or_else(|| out_of_range(text))
+    }
+
+    fn year_month_day(&self) -> Option<(i64, i64, i64)> {
+        if self.date.len() == 8 && self.date.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Some((
+                number(&self.date[..4])?,
+                number(&self.date[4..6])?,
+                number(&self.date[6..])?,
+            ));
+        }
+        let mut parts = self.date.split(['-', '/']);
+        let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+        // Two-digit years would need DateStyle to tell day, month and year apart.
+        let plain = year.len() >= 4 && month.len() <= 2 && day.len() <= 2 && parts.next().is_none();
+        if plain { Some((number(year)?, number(month)?, number(day)?)) } else { None }
+    }
+}
+
+fn number(text: &str) -> Option<i64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { text.parse().ok() } else { None }
+}
+
+fn month_length(year: i64, month: i64) -> i64 {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    match month {
+        2 => 28 + i64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days from 1970-01-01 (proleptic Gregorian).
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let shifted_month = if month > 2 { month - 3 } else { month + 9 };
+    let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+/// Microseconds of `HH:MM[:SS[.ffffff]]`; outer `None` if it has another form, inner if a field is
+/// too large.
+fn time_of_day(text: &str) -> Option<Option<i64>> {
+    let mut parts = text.split(':');
+    let (hours, minutes) = (number(parts.next()?)?, number(parts.next()?)?);
+    let (seconds, micros) = match parts.next() {
+        Some(seconds) => seconds_and_micros(seconds)?,
+        None => (0, 0),
+    };
+    if parts.next().is_some() {
+        return None;
+    }
+    let total = (hours * 3600 + minutes * 60 + seconds) * SECOND_US + micros;
+    Some((minutes < 60 && seconds <= 60 && total <= DAY_US).then_some(total))
+}
+
+fn seconds_and_micros(text: &str) -> Option<(i64, i64)> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let nanos: String = fraction.chars().chain("0000000".chars()).take(7).collect();
+    Some((number(whole)?, (number(&nanos)? + 5) / 10))
+}
+
+/// `1 year 2 mons -3 days +04:05:06.7`, `2 hours ago`, `P1Y2M3DT4H5M6S`.
+pub(super) fn interval(text: &str) -> Result<IntervalMonthDayNano> {
+    let trimmed = text.trim();
+    let amounts = match trimmed.strip_prefix('P') {
+        Some(iso) => iso_interval(iso),
+        None => verbose_interval(trimmed),
+    };
+    let (months, days, micros) = amounts.ok_or_else(|| invalid("interval", text))?;
+    let fits = |value: f64| {
+        let rounded = value.round();
+        (rounded.abs() < 2_147_483_648.0).then_some(rounded)
+    };
+    let overflow = || {
+        Error::new(
+            SqlState::IntervalFieldOverflow,
+            format!("interval field value out of range: \"{text}\""),
+        )
+    };
+    let (months, days) = (fits(months).ok_or_else(overflow)?, fits(days).ok_or_else(overflow)?);
+    if micros.abs() > 9.2e15 {
+        return Err(overflow());
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "the ranges were just checked")]
+    Ok(IntervalMonthDayNano::new(months as i32, days as i32, micros.round() as i64 * 1000))
+}
+
+/// Months, days and microseconds.
+type Amounts = (f64, f64, f64);
+
+fn add(amounts: &mut Amounts, amount: f64, unit: &str) -> Option<()> {
+    // What is left of a month after the point counts as days, of a day as time, as in Postgres.
+    let mut add_months = |months: f64| {
+        amounts.0 += months.trunc();
+        let days = months.fract() * 30.0;
+        amounts.1 += days.trunc();
+        amounts.2 += days.fract() * 86_400e6;
+    };
+    let unit = unit.to_ascii_lowercase();
+    let singular = if unit.len() > 2 { unit.trim_end_matches('s') } else { unit.as_str() };
+    match singular {
+        "millennium" | "mil" | "millennia" => add_months(amount * 12_000.0),
+        "century" | "centurie" | "c" => add_months(amount * 1200.0),
+        "decade" | "dec" => add_months(amount * 120.0),
+        "year" | "yr" | "y" => add_months(amount * 12.0),
+        "month" | "mon" => add_months(amount),
+        "week" | "w" => amounts.1 += amount * 7.0,
+        "day" | "d" => {
+            amounts.1 += amount.trunc();
+            amounts.2 += amount.fract() * 86_400e6;
+        }
+        "hour" | "hr" | "h" => amounts.2 += amount * 3_600e6,
+        "minute" | "min" | "m" => amounts.2 += amount * 60e6,
+        "second" | "sec" | "s" => amounts.2 += amount * 1e6,
+        "millisecond" | "msec" | "ms" => amounts.2 += amount * 1e3,
+        "microsecond" | "usec" | "us" => amounts.2 += amount,
+        _ => return None,
+    }
+    Some(())
+}
+
+fn verbose_interval(text: &str) -> Option<Amounts> {
+    let mut amounts = (0.0, 0.0, 0.0);
+    let mut ago = false;
+    let mut words = text.split_ascii_whitespace().peekable();
+    words.peek()?;
+    while let Some(word) = words.next() {
+        if word.eq_ignore_ascii_case("ago") {
+            ago = words.next().is_none();
+            continue;
+        }
+        if word.contains(':') {
+            let (sign, clock) = match word.strip_prefix('-') {
+                Some(rest) => (-1.0, rest),
+                None => (1.0, word.strip_prefix('+').unwrap_or(word)),
+            };
+            amounts.2 += sign * clock_us(clock)?;
+            continue;
+        }
+        let split = word.find(|char: char| char.is_ascii_alphabetic());
+        let (amount, unit) = match split {
+            Some(0) => return None,
+            Some(at) => (&word[..at], &word[at..]),
+            None => (word, words.next_if(|next| !next.contains(':')).unwrap_or("second")),
+        };
+        add(&mut amounts, amount.parse().ok()?, unit)?;
+    }
+    let (months, days, micros) = amounts;
+    Some(if ago { (-months, -days, -micros) } else { amounts })
+}
+
+/// `HH:MM[:SS.f]` of any number of hours.
+fn clock_us(text: &str) -> Option<f64> {
+    let mut parts = text.split(':');
+    let hours: f64 = parts.next()?.parse().ok()?;
+    let minutes: f64 = parts.next()?.parse().ok()?;
+    let seconds: f64 = parts.next().map_or(Some(0.0), |part| part.parse().ok())?;
+    let fits = minutes < 60.0 && seconds <= 60.0 && parts.next().is_none();
+    fits.then_some((hours * 3600.0 + minutes * 60.0 + seconds) * 1e6)
+}
+
+fn iso_interval(text: &str) -> Option<Amounts> {
+    let mut amounts = (0.0, 0.0, 0.0);
+    let (date, clock) = text.split_once('T').unwrap_or((text, ""));
+    if date.is_empty() && clock.is_empty() {
+        return None;
+    }
+    for (part, units) in [(date, "YMWD"), (clock, "HMS")] {
+        let mut rest = part;
+        while !rest.is_empty() {
+            let at = rest.find(|char: char| char.is_ascii_alphabetic())?;
+            let (amount, unit) = (rest[..at].parse().ok()?, rest[at..].chars().next()?);
+            let unit = match (unit, units) {
+                ('M', "YMWD") => "month",
+                ('M', _) => "minute",
+                ('S', "HMS") => "second",
+                ('Y', "YMWD") => "year",
+                ('W', "YMWD") => "week",
+                ('D', "YMWD") => "day",
+                ('H', "HMS") => "hour",
+                _ => return None,
+            };
+            add(&mut amounts, amount, unit)?;
+            rest = &rest[at + 1..];
+        }
+    }
+    Some(amounts)
+}
