@@ -1,0 +1,344 @@
+//! A log: segments of records in one folder, the last of them open for appending.
+//!
+//! # Invariants
+//! 1. A segment's name appears only after its header is durable (written under another name, renamed).
+//! 2. All records of one epoch in one log are in one segment: a new one is begun between epochs only.
+//! 3. Only the last segment can have a torn or uncommitted tail; it is cut off, durably, at open.
+
+use super::disk::{Disk, DiskFile, io_error};
+use super::record::{
+    COMMIT, FLOOR, Found, Header, Kind, Record, damaged, record_at, record_behind,
+};
+use crate::error::{Error, Result};
+use crate::types::Epoch;
+
+/// Name of a segment while it is being made.
+const TEMPORARY: &str = "new.tmp";
+
+/// Why an append did not succeed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Nothing, or something that a rollback removes, was written.
+    Refused(Error),
+    /// Nobody knows what is durable.
+    Unknown(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Refused(error)
+    }
+}
+
+/// A segment that is in the folder.
+#[derive(Clone, Debug)]
+pub(super) struct Segment {
+    pub(super) header: Header,
+    /// Bytes of the file, committed records only.
+    pub(super) size: u64,
+}
+
+/// Where a log ended before an append.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    size: u64,
+    next_offset: u64,
+}
+
+/// A log open for appending.
+pub(super) struct Log {
+    folder: String,
+    /// Closed segments, oldest first.
+    pub(super) closed: Vec<Segment>,
+    active: Segment,
+    file: Box<dyn DiskFile>,
+    next_offset: u64,
+}
+
+impl Log {
+    /// Makes an empty log in `folder`.
+    pub(super) fn create(
+        disk: &mut dyn Disk,
+        folder: &str,
+        kind: Kind,
+        schema: Vec<u8>,
+        now_us: i64,
+    ) -> Result<Log, Failure> {
+        disk.create_folder(folder).map_err(|error| refused(&error, "create", folder))?;
+        let log_id = uuid::Uuid::new_v4().as_u64_pair().0;
+        let header = Header { kind, log_id, base_offset: 0, created_us: now_us, schema };
+        let (active, file) = new_segment(disk, folder, header, &[])?;
+        Ok(Log { folder: folder.to_owned(), closed: Vec::new(), active, file, next_offset: 0 })
+    }
+
+    /// Opens the log in `folder`: checks every record, cuts off the tail that was never
+    /// acknowledged, and hands the rest to `visit`. None if there is no segment.
+    ///
+    /// # Errors
+    /// XX001 if anything but the tail is damaged.
+    pub(super) fn open(
+        disk: &mut dyn Disk,
+        folder: &str,
+        committed: &dyn Fn(Epoch) -> bool,
+        visit: &mut dyn FnMut(&Found, &[u8]) -> Result<()>,
+    ) -> Result<Option<Log>> {
+        let mut segments: Vec<Segment> = Vec::new();
+        let names = segment_names(disk, folder)?;
+        let mut next_offset = 0;
+        for (index, name) in names.iter().enumerate() {
+            let path = format!("{folder}/{name}");
+            let last = index + 1 == names.len();
+            let bytes = read(disk, &path)?;
+            let header = Header::decode(&bytes, &path)?;
+            let first = segments.first().map_or(&header, |segment| &segment.header);
+            let base_offset = if index == 0 { header.base_offset } else { next_offset };
+            if (header.log_id, header.kind) != (first.log_id, first.kind) {
+                return Err(damaged(&path, 16, "it belongs to another log"));
+            }
+            if header.base_offset != base_offset || segment_name(base_offset) != *name {
+                return Err(damaged(&path, 24, "the segment before it is missing"));
+            }
+            next_offset = base_offset;
+            let mut scan = Scan { path: &path, bytes: &bytes, header: &header, next_offset };
+            let end = scan.run(last, committed, visit)?;
+            next_offset = scan.next_offset;
+            if end < bytes.len() {
+                cut(disk, &path, end)?;
+            }
+            segments.push(Segment { header, size: end as u64 });
+        }
+        let Some(active) = segments.pop() else { return Ok(None) };
+        let path = format!("{folder}/{}", segment_name(active.header.base_offset));
+        let file = disk.open(&path).map_err(|error| io_error(&error, &format!("open {path}")))?;
+        Ok(Some(Log { folder: folder.to_owned(), closed: segments, active, file, next_offset }))
+    }
+
+    /// Schema of the newest segment.
+    pub(super) fn schema(&self) -> &[u8] {
+        &self.active.header.schema
+    }
+
+    /// Bytes of all segments.
+    pub(super) fn size(&self) -> u64 {
+        self.closed.iter().map(|segment| segment.size).sum::<u64>() + self.active.size
+    }
+
+    /// When segment `index` of the closed ones was written to last.
+    pub(super) fn closed_us(&self, index: usize) -> i64 {
+        self.closed.get(index + 1).unwrap_or(&self.active).header.created_us
+    }
+
+    /// Where the log ends now.
+    pub(super) fn mark(&self) -> Mark {
+        Mark { size: self.active.size, next_offset: self.next_offset }
+    }
+
+    /// Begins a new segment if the last one has reached `size_max`; `first` opens the new one.
+    pub(super) fn roll(
+        &mut self,
+        disk: &mut dyn Disk,
+        size_max: u64,
+        now_us: i64,
+        first: &[Record],
+    ) -> Result<bool, Failure> {
+        if self.active.size < size_max || self.next_offset == self.active.header.base_offset {
+            return Ok(false);
+        }
+        let header = Header {
+            base_offset: self.next_offset,
+            created_us: now_us,
+            ..self.active.header.clone()
+        };
+        let (active, file) = new_segment(disk, &self.folder, header, first)?;
+        self.file = file;
+        self.next_offset += first.iter().map(|record| u64::from(record.count)).sum::<u64>();
+        self.closed.push(std::mem::replace(&mut self.active, active));
+        Ok(true)
+    }
+
+    /// Appends records with one write; not durable yet.
+    pub(super) fn append(&mut self, records: &[Record]) -> Result<(), Failure> {
+        let (bytes, next_offset) = encode(&self.active.header, self.next_offset, records)?;
+        self.file.append(&bytes).map_err(|error| refused(&error, "write to", &self.folder))?;
+        self.active.size += bytes.len() as u64;
+        self.next_offset = next_offset;
+        Ok(())
+    }
+
+    /// Makes appended records durable.
+    pub(super) fn sync(&mut self) -> Result<(), Failure> {
+        self.file.sync().map_err(|error| unknown(&error, "sync", &self.folder))
+    }
+
+    /// Removes what was appended since `mark`, durably.
+    pub(super) fn rollback(&mut self, mark: Mark) -> Result<(), Failure> {
+        self.active.size = mark.size;
+        self.next_offset = mark.next_offset;
+        let cut = self.file.truncate(mark.size).and_then(|()| self.file.sync());
+        cut.map_err(|error| unknown(&error, "roll back", &self.folder))
+    }
+
+    /// Removes the oldest `count` closed segments. One that cannot be removed now is harmless.
+    pub(super) fn drop_closed(&mut self, disk: &mut dyn Disk, count: usize) -> Result<()> {
+        for segment in self.closed.drain(..count) {
+            let path = format!("{}/{}", self.folder, segment_name(segment.header.base_offset));
+            disk.remove(&path).map_err(|error| io_error(&error, &format!("remove {path}")))?;
+        }
+        disk.sync_folder(&self.folder).map_err(|error| io_error(&error, "sync a folder"))
+    }
+
+    /// Paths of all segments, oldest first.
+    pub(super) fn paths(&self) -> impl Iterator<Item = String> {
+        let all = self.closed.iter().chain(std::iter::once(&self.active));
+        all.map(|segment| format!("{}/{}", self.folder, segment_name(segment.header.base_offset)))
+    }
+}
+
+/// Walks the records of one segment.
+struct Scan<'a> {
+    path: &'a str,
+    bytes: &'a [u8],
+    header: &'a Header,
+    next_offset: u64,
+}
+
+impl Scan<'_> {
+    /// Visits the committed records; the byte where they end.
+    fn run(
+        &mut self,
+        last: bool,
+        committed: &dyn Fn(Epoch) -> bool,
+        visit: &mut dyn FnMut(&Found, &[u8]) -> Result<()>,
+    ) -> Result<usize> {
+        let seed = self.header.seed();
+        let mut at = self.header.size();
+        let mut end = at;
+        let mut offset = self.next_offset;
+        let mut pending: Vec<Found> = Vec::new();
+        while at < self.bytes.len() {
+            let Some(found) = record_at(self.bytes, at, seed) else {
+                if !last || record_behind(self.bytes, at, seed) {
+                    return Err(damaged(self.path, at, "the checksum of a record is wrong"));
+                }
+                tracing::warn!(file = self.path, at, "cutting off a torn record");
+                break;
+            };
+            if found.offset != offset {
+                return Err(damaged(self.path, at, "a record is missing before it"));
+            }
+            if pending.first().is_some_and(|open| open.epoch != found.epoch) {
+                return Err(damaged(self.path, end, "its epoch was never completed"));
+            }
+            at = found.end;
+            offset += u64::from(found.count);
+            let complete = found.has(COMMIT) || found.has(FLOOR) || committed(found.epoch);
+            pending.push(found);
+            if complete {
+                for found in pending.drain(..) {
+                    visit(&found, &self.bytes[found.payload.clone()])?;
+                }
+                (end, self.next_offset) = (at, offset);
+            }
+        }
+        if end < at && !last {
+            return Err(damaged(self.path, end, "its epoch was never completed"));
+        }
+        Ok(end)
+    }
+}
+
+/// The committed records of segment `path`, which [`Log::open`] has checked, with the file's bytes.
+pub(super) fn read_segment(disk: &dyn Disk, path: &str) -> Result<(Header, Vec<u8>, Vec<Found>)> {
+    let bytes = read(disk, path)?;
+    let header = Header::decode(&bytes, path)?;
+    let (mut at, mut records) = (header.size(), Vec::new());
+    while at < bytes.len() {
+        let found = record_at(&bytes, at, header.seed())
+            .ok_or_else(|| damaged(path, at, "the checksum of a record is wrong"))?;
+        at = found.end;
+        records.push(found);
+    }
+    Ok((header, bytes, records))
+}
+
+/// Writes a segment under a temporary name, makes it durable, and names it by its first offset.
+fn new_segment(
+    disk: &mut dyn Disk,
+    folder: &str,
+    header: Header,
+    records: &[Record],
+) -> Result<(Segment, Box<dyn DiskFile>), Failure> {
+    let name = segment_name(header.base_offset);
+    write_file(disk, folder, &name, header, &mut |_, _| Ok(None), records)
+}
+
+/// Like a new segment, with any name, and with more records from `more` until it returns none.
+pub(super) fn write_file(
+    disk: &mut dyn Disk,
+    folder: &str,
+    name: &str,
+    header: Header,
+    more: &mut dyn FnMut(&Header, u64) -> Result<Option<Record>>,
+    records: &[Record],
+) -> Result<(Segment, Box<dyn DiskFile>), Failure> {
+    let (temporary, path) = (format!("{folder}/{TEMPORARY}"), format!("{folder}/{name}"));
+    let mut file = disk.create(&temporary).map_err(|error| refused(&error, "create", &path))?;
+    let mut bytes = header.encode();
+    let (first, mut offset) = encode(&header, header.base_offset, records)?;
+    bytes.extend_from_slice(&first);
+    let mut size = 0;
+    loop {
+        let written = file.append(&bytes);
+        if let Err(error) = written {
+            // Its name says that it is nothing; the next new segment overwrites it.
+            let _ = disk.remove(&temporary);
+            return Err(refused(&error, "write", &path));
+        }
+        size += bytes.len() as u64;
+        let Some(record) = more(&header, offset)? else { break };
+        (bytes, offset) = encode(&header, offset, &[record])?;
+    }
+    file.sync().map_err(|error| unknown(&error, "sync", &path))?;
+    disk.rename(&temporary, &path).map_err(|error| refused(&error, "rename", &path))?;
+    disk.sync_folder(folder).map_err(|error| unknown(&error, "sync", folder))?;
+    Ok((Segment { header, size }, file))
+}
+
+fn encode(header: &Header, mut offset: u64, records: &[Record]) -> Result<(Vec<u8>, u64)> {
+    let mut bytes = Vec::new();
+    for record in records {
+        record.encode(header.seed(), offset, &mut bytes)?;
+        offset += u64::from(record.count);
+    }
+    Ok((bytes, offset))
+}
+
+fn cut(disk: &mut dyn Disk, path: &str, size: usize) -> Result<()> {
+    tracing::info!(file = path, size, "cutting off what was never acknowledged");
+    let cut = disk.open(path).and_then(|mut file| {
+        file.truncate(size as u64)?;
+        file.sync()
+    });
+    cut.map_err(|error| io_error(&error, &format!("cut {path}")))
+}
+
+fn read(disk: &dyn Disk, path: &str) -> Result<Vec<u8>> {
+    disk.read(path).map_err(|error| io_error(&error, &format!("read {path}")))
+}
+
+fn segment_name(base_offset: u64) -> String {
+    format!("{base_offset:020}.seg")
+}
+
+fn segment_names(disk: &dyn Disk, folder: &str) -> Result<Vec<String>> {
+    let names = disk.list(folder).map_err(|error| io_error(&error, &format!("list {folder}")))?;
+    Ok(names.into_iter().filter(|name| name.ends_with(".seg") && name.len() == 24).collect())
+}
+
+fn refused(error: &std::io::Error, attempt: &str, path: &str) -> Failure {
+    Failure::Refused(io_error(error, &format!("{attempt} {path}")))
+}
+
+fn unknown(error: &std::io::Error, attempt: &str, path: &str) -> Failure {
+    Failure::Unknown(io_error(error, &format!("{attempt} {path}")))
+}
