@@ -1,11 +1,16 @@
 //! What operators remember: arrangements, groups, accumulators, and their saved form.
 
+pub mod accumulator;
 pub mod arrangement;
+pub mod exact_float;
+pub mod groups;
 pub mod index;
+pub mod ordered;
 pub mod saved;
 pub mod segmented;
 
 pub use arrangement::{Arrangement, ArrangementId, Arrangements, Matches};
+pub use groups::GroupTable;
 pub use index::{NONE, RowIndex};
 pub use saved::Saved;
 pub use segmented::SegmentedVec;

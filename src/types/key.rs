@@ -4,7 +4,7 @@
 //! Hashes are stable for ever: vnodes in saved state depend on them.
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Float32Array, Float64Array, PrimitiveArray, RecordBatch,
+    Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, PrimitiveArray, RecordBatch,
 };
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
@@ -24,6 +24,7 @@ use crate::error::Result;
 /// 2. The hash depends on the values and types only, not on the process, worker or batch.
 #[derive(Debug)]
 pub struct KeyEncoder {
+    types: Vec<DataType>,
     form: Form,
 }
 
@@ -71,7 +72,7 @@ impl KeyEncoder {
                 Form::Rows(RowConverter::new(fields)?)
             }
         };
-        Ok(KeyEncoder { form })
+        Ok(KeyEncoder { types: types.to_vec(), form })
     }
 
     /// An encoder for columns `columns` of batches like `schema`.
@@ -109,7 +110,7 @@ impl KeyEncoder {
                 let hashes = match &nulls {
                     None => values.iter().map(|&value| mix(value)).collect(),
                     Some(nulls) => (0..rows)
-                        .map(|row| if nulls.is_valid(row) { mix(values[row]) } else { NULL_HASH })
+                        .map(|row| KeyEncoder::hash_fixed(nulls.is_valid(row).then(|| values[row])))
                         .collect(),
                 };
                 Ok(KeyBatch { hashes, keys: Keys::Fixed(values), nulls })
@@ -117,7 +118,7 @@ impl KeyEncoder {
             Form::Rows(converter) => {
                 let normal: Vec<ArrayRef> = columns.iter().map(normalize).collect();
                 let encoded = converter.convert_columns(&normal)?;
-                let hashes = encoded.iter().map(|row| xxh3_64(row.as_ref())).collect();
+                let hashes = encoded.iter().map(|row| KeyEncoder::hash_row(row.data())).collect();
                 Ok(KeyBatch { hashes, keys: Keys::Rows(encoded), nulls })
             }
         }
@@ -130,6 +131,38 @@ impl KeyEncoder {
     pub fn encode_batch(&self, batch: &RecordBatch, columns: &[usize]) -> Result<KeyBatch> {
         let arrays: Vec<_> = columns.iter().map(|&column| batch.column(column).clone()).collect();
         self.encode(&arrays, batch.num_rows())
+    }
+
+    /// The hash of a fixed key, `None` being null.
+    #[must_use]
+    pub fn hash_fixed(key: Option<u64>) -> u64 {
+        key.map_or(NULL_HASH, mix)
+    }
+
+    /// The hash of a key in arrow-row bytes.
+    #[must_use]
+    pub fn hash_row(bytes: &[u8]) -> u64 {
+        xxh3_64(bytes)
+    }
+
+    /// The types of the key columns.
+    #[must_use]
+    pub fn types(&self) -> &[DataType] {
+        &self.types
+    }
+
+    /// The key columns (one, or none of the unit key) back from fixed keys, for encoders that are
+    /// [`KeyEncoder::fixed`].
+    ///
+    /// # Panics
+    /// If the encoder is not fixed.
+    #[must_use]
+    pub fn decode_fixed(&self, keys: Vec<u64>, nulls: Option<NullBuffer>) -> Vec<ArrayRef> {
+        match &self.form {
+            Form::Unit => vec![],
+            Form::Fixed => vec![narrow(&self.types[0], keys, nulls)],
+            Form::Rows(_) => unreachable!("keys in rows are decoded from their bytes"),
+        }
     }
 
     /// The key columns back from arrow-row bytes (one slice per row), for encoders that are not
@@ -209,6 +242,34 @@ fn widen(array: &ArrayRef) -> Vec<u64> {
             let values = array.as_primitive::<Float64Type>();
             values.values().iter().map(|&value| normal_f64(value).to_bits()).collect()
         }
+        other => unreachable!("{other} is not a fixed key type"),
+    }
+}
+
+/// The inverse of [`widen`].
+fn narrow(data_type: &DataType, keys: Vec<u64>, nulls: Option<NullBuffer>) -> ArrayRef {
+    macro_rules! narrowed {
+        ($type:ty, $key:ident => $native:expr) => {{
+            let values = keys.into_iter().map(|$key| $native).collect::<Vec<_>>();
+            let array = PrimitiveArray::<$type>::new(values.into(), nulls);
+            std::sync::Arc::new(array.with_data_type(data_type.clone()))
+        }};
+    }
+    // Casts undo the widening; keys at null rows may be anything.
+    match data_type {
+        DataType::Boolean => {
+            let values = keys.into_iter().map(|key| key != 0).collect::<Vec<_>>();
+            std::sync::Arc::new(BooleanArray::new(values.into(), nulls))
+        }
+        DataType::Int8 => narrowed!(Int8Type, key => key as i8),
+        DataType::Int16 => narrowed!(Int16Type, key => key as i16),
+        DataType::Int32 => narrowed!(Int32Type, key => key as i32),
+        DataType::Date32 => narrowed!(Date32Type, key => key as i32),
+        DataType::Int64 => narrowed!(Int64Type, key => key as i64),
+        DataType::Time64(_) => narrowed!(Time64MicrosecondType, key => key as i64),
+        DataType::Timestamp(_, _) => narrowed!(TimestampMicrosecondType, key => key as i64),
+        DataType::Float32 => narrowed!(Float32Type, key => f32::from_bits(key as u32)),
+        DataType::Float64 => narrowed!(Float64Type, key => f64::from_bits(key)),
         other => unreachable!("{other} is not a fixed key type"),
     }
 }
