@@ -37,9 +37,15 @@ impl<A: Least, B: Least> Least for (A, B) {
 ///
 /// # Invariants
 /// 1. No count is zero (entries are removed on reaching it). Counts may be negative for a while.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct OrderedMultiset<T> {
     counts: BTreeMap<(u32, T), i64>,
+}
+
+impl<T> Default for OrderedMultiset<T> {
+    fn default() -> OrderedMultiset<T> {
+        OrderedMultiset { counts: BTreeMap::new() }
+    }
 }
 
 impl<T: Least> OrderedMultiset<T> {

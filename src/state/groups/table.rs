@@ -31,6 +31,8 @@ struct Entries {
     keys: Stored,
     /// By number, in an owned table.
     owners: Option<SegmentedVec<u32>>,
+    /// Numbers given to new keys by the last assignment.
+    created: Vec<u32>,
 }
 
 #[derive(Debug)]
@@ -51,7 +53,8 @@ impl GroupTable {
         } else {
             Stored::Rows(ByteStore::default())
         };
-        Ok(GroupTable { encoder, index: RowIndex::new(), entries: Entries { keys, owners: None } })
+        let entries = Entries { keys, owners: None, created: vec![] };
+        Ok(GroupTable { encoder, index: RowIndex::new(), entries })
     }
 
     /// A table of pairs of an owner and a value of this type. Values are not null.
@@ -89,6 +92,7 @@ impl GroupTable {
     fn assign_keys(&mut self, keys: &KeyBatch, hashes: &[u64], owners: &[u32]) -> Vec<u32> {
         let mut numbers = Vec::with_capacity(hashes.len());
         let (index, entries) = (&mut self.index, &mut self.entries);
+        entries.created.clear();
         // One comparison per case, so that the common ones have no branch on the case inside.
         match (&keys.keys, &keys.nulls, owners) {
             (Keys::Fixed(batch), None, []) => index.find_or_insert(
@@ -141,6 +145,12 @@ impl GroupTable {
             ),
         }
         numbers
+    }
+
+    /// The numbers that the last assignment gave to new keys.
+    #[must_use]
+    pub fn created(&self) -> &[u32] {
+        &self.entries.created
     }
 
     /// The key columns of the given numbers.
@@ -285,18 +295,19 @@ impl Entries {
         if key.is_none() {
             *null = Some(number);
         }
-        self.set_owner(number, owner);
+        self.note(number, owner);
         number
     }
 
     fn insert_row(&mut self, bytes: &[u8], owner: Option<u32>) -> u32 {
         let Stored::Rows(store) = &mut self.keys else { unreachable!("keys of one form") };
         let number = store.insert(bytes);
-        self.set_owner(number, owner);
+        self.note(number, owner);
         number
     }
 
-    fn set_owner(&mut self, number: u32, owner: Option<u32>) {
+    fn note(&mut self, number: u32, owner: Option<u32>) {
+        self.created.push(number);
         if let (Some(owners), Some(owner)) = (&mut self.owners, owner) {
             owners.grow(number as usize + 1, &0);
             owners[number] = owner;
