@@ -6,7 +6,17 @@
 //! relation of every view downstream. Errors are differential like rows: when the offending row is
 //! retracted or corrected, its error goes with weight -1 and the view repairs itself.
 
+pub mod build;
+pub mod consolidate;
+pub mod eval;
+pub mod exchange;
+pub mod executor;
+pub mod fingerprint;
+pub mod graph;
 pub mod operator;
+
+pub use executor::Executor;
+pub use fingerprint::Fingerprint;
 
 use crate::types::Delta;
 

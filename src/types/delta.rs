@@ -1,6 +1,8 @@
 //! The change of a collection in one epoch: rows with signed weights.
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::buffer::ScalarBuffer;
 use arrow::compute::{concat_batches, filter_record_batch, take_record_batch};
 use arrow::datatypes::SchemaRef;
@@ -130,7 +132,11 @@ impl Delta {
     /// # Errors
     /// Only what Arrow's take kernel reports for a malformed batch.
     pub fn take(&self, indices: &UInt32Array) -> Result<Delta> {
-        let batch = take_record_batch(&self.batch, indices)?;
+        let batch = if self.batch.num_columns() == 0 {
+            empty_columns(self.batch.schema(), indices.len())?
+        } else {
+            take_record_batch(&self.batch, indices)?
+        };
         let weights = match &self.weights {
             Weights::One => Weights::One,
             Weights::Each(weights) => {
@@ -138,6 +144,26 @@ impl Delta {
             }
         };
         Ok(Delta { batch, weights })
+    }
+
+    /// The columns `columns`, as batches of `schema`, without copying.
+    ///
+    /// # Errors
+    /// If the columns' types are not those of `schema`.
+    pub fn select(&self, columns: &[usize], schema: &SchemaRef) -> Result<Delta> {
+        let arrays = columns.iter().map(|&column| Arc::clone(self.column(column))).collect();
+        self.with_columns(arrays, schema)
+    }
+
+    /// The same weights over other columns, as a batch of `schema`.
+    ///
+    /// # Errors
+    /// If the columns' types are not those of `schema`, or their length is not the number of rows.
+    pub fn with_columns(&self, columns: Vec<ArrayRef>, schema: &SchemaRef) -> Result<Delta> {
+        // The row count is explicit because a batch may have no columns at all (`count(*)`).
+        let options = RecordBatchOptions::new().with_row_count(Some(self.rows()));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?;
+        Ok(Delta { batch, weights: self.weights.clone() })
     }
 
     /// Rows `offset..offset + length`, without copying.
@@ -172,4 +198,10 @@ impl Delta {
     pub fn byte_size(&self) -> usize {
         self.batch.get_array_memory_size()
     }
+}
+
+/// A batch without columns: only its number of rows says anything.
+fn empty_columns(schema: SchemaRef, rows: usize) -> Result<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(schema, vec![], &options)?)
 }

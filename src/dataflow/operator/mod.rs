@@ -3,18 +3,36 @@
 mod aggregate;
 mod arrange;
 mod at_most_one;
+mod constant;
 mod distinct;
+mod filter;
+mod hop;
 mod join;
+mod materialize;
+mod project;
+mod scan;
 mod top_n;
+mod union;
 
 pub use aggregate::Aggregate;
 pub use arrange::Arrange;
 pub use at_most_one::AtMostOne;
+pub use constant::Constant;
 pub use distinct::Distinct;
+pub use filter::Filter;
+pub use hop::{Hop, Windows};
 pub use join::{Join, JoinCondition, JoinSide, OuterJoin, Residual, SemiJoin};
+pub use materialize::Materialize;
+pub use project::Project;
+pub use scan::Scan;
 pub use top_n::{Ranking, TopN};
+pub use union::Union;
 
-use crate::error::{Result, SqlState};
+use arrow::array::RecordBatch;
+use arrow::json::WriterBuilder;
+use arrow::json::writer::LineDelimited;
+
+use crate::error::{Error, Result, SqlState};
 use crate::state::{ArrangementId, Arrangements, Saved};
 use crate::types::{Delta, Epoch};
 
@@ -55,6 +73,35 @@ pub struct ErrorRow {
     pub row: String,
     /// The row's weight.
     pub weight: i64,
+}
+
+impl ErrorRow {
+    /// Row `row` of `delta`, left out because `expression` failed on it with `error`.
+    #[must_use]
+    pub fn new(
+        error: &Error,
+        expression: impl Into<String>,
+        delta: &Delta,
+        row: usize,
+    ) -> ErrorRow {
+        ErrorRow {
+            state: error.state(),
+            message: error.message().to_owned(),
+            expression: expression.into(),
+            row: json(&delta.batch.slice(row, 1)),
+            weight: delta.weight(row),
+        }
+    }
+}
+
+/// The one row of `batch` as a JSON object; for types that JSON lacks, its debug form.
+fn json(batch: &RecordBatch) -> String {
+    let mut writer =
+        WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
+    match writer.write(batch).and_then(|()| writer.finish()) {
+        Ok(()) => String::from_utf8_lossy(&writer.into_inner()).trim_end().to_owned(),
+        Err(_) => format!("{:?}", batch.columns()),
+    }
 }
 
 /// Rows and bytes that an operator holds.

@@ -1,0 +1,50 @@
+//! Moves rows to the workers that own their keys.
+
+use arrow::array::UInt32Array;
+use arrow::datatypes::Schema;
+
+use crate::error::Result;
+use crate::types::key::KeyEncoder;
+use crate::types::{Delta, Vnode};
+
+/// Splits deltas by the worker that owns the key of each row.
+pub struct Exchange {
+    /// Names the exchange in packets; the same on all workers.
+    pub channel: u64,
+    keys: Vec<usize>,
+    encoder: KeyEncoder,
+    workers: usize,
+}
+
+impl Exchange {
+    /// An exchange of rows of `schema` by the columns `keys` among `workers`.
+    ///
+    /// # Errors
+    /// If a column's type cannot be a key.
+    pub fn new(channel: u64, keys: &[usize], schema: &Schema, workers: usize) -> Result<Exchange> {
+        let encoder = KeyEncoder::for_columns(schema, keys)?;
+        Ok(Exchange { channel, keys: keys.to_vec(), encoder, workers })
+    }
+
+    /// The rows of `delta` by destination; only destinations that get any.
+    ///
+    /// # Errors
+    /// Only what Arrow's kernels report.
+    pub fn partition(&self, delta: Delta) -> Result<Vec<(usize, Delta)>> {
+        let keys = self.encoder.encode_batch(&delta.batch, &self.keys)?;
+        let mut rows: Vec<Vec<u32>> = vec![vec![]; self.workers];
+        for (row, hash) in (0u32..).take(delta.rows()).map(|row| (row, keys.hashes[row as usize])) {
+            rows[Vnode::of_hash(hash).worker(self.workers)].push(row);
+        }
+        let mut parts = vec![];
+        for (dest, rows) in rows.into_iter().enumerate() {
+            if rows.len() == delta.rows() {
+                return Ok(vec![(dest, delta)]);
+            }
+            if !rows.is_empty() {
+                parts.push((dest, delta.take(&UInt32Array::from(rows))?));
+            }
+        }
+        Ok(parts)
+    }
+}

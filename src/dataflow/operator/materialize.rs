@@ -1,0 +1,125 @@
+//! Keeps the rows of a view that only grows: a list of batches, not indexed.
+//!
+//! Views whose rows may go are kept by an [`Arrange`](super::Arrange) keyed by the whole row instead.
+
+use std::sync::Arc;
+
+use arrow::array::{Int64Array, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+use super::{Context, Operator, Output, Port, StateSize};
+use crate::error::Result;
+use crate::state::{Arrangements, Saved};
+use crate::types::Delta;
+use crate::types::key::KeyEncoder;
+
+/// Batches with at least this many rows are kept as they come; smaller ones are put together.
+const BATCH_ROWS: usize = 16 * 1024;
+
+const PART: &str = "rows";
+
+/// The rows of an append-only collection.
+///
+/// # Invariants
+/// 1. Of neighboring batches below [`BATCH_ROWS`], the later has less than half the rows of the
+///    earlier: a row is copied a logarithmic number of times, then never again (checked by a test).
+pub struct Materialize {
+    schema: SchemaRef,
+    batches: Vec<Delta>,
+    staged: Vec<Delta>,
+}
+
+impl Materialize {
+    /// Keeps rows of `schema`.
+    #[must_use]
+    pub fn new(schema: SchemaRef) -> Materialize {
+        Materialize { schema, batches: vec![], staged: vec![] }
+    }
+
+    /// The schema of the saved form: the rows' columns, then their weights.
+    fn saved_schema(&self) -> SchemaRef {
+        let mut fields = self.schema.fields().to_vec();
+        fields.push(Arc::new(Field::new("weight", DataType::Int64, false)));
+        Arc::new(Schema::new(fields))
+    }
+}
+
+/// Appends `delta`, keeping the sizes of small batches apart by powers of two.
+fn push(batches: &mut Vec<Delta>, schema: &SchemaRef, delta: Delta) {
+    let mut newest = delta;
+    while let Some(last) = batches.pop_if(|last| {
+        last.rows() < BATCH_ROWS && newest.rows() < BATCH_ROWS && last.rows() / 2 <= newest.rows()
+    }) {
+        match Delta::concat(schema, &[last.clone(), newest.clone()]) {
+            Ok(merged) => newest = merged,
+            // Strings beyond the offsets of one array: they stay apart.
+            Err(_) => {
+                batches.push(last);
+                break;
+            }
+        }
+    }
+    batches.push(newest);
+}
+
+impl Operator for Materialize {
+    fn name(&self) -> &'static str {
+        "materialize"
+    }
+
+    fn apply(
+        &mut self,
+        _ctx: &mut Context<'_>,
+        _port: Port,
+        delta: Delta,
+        _out: &mut Output,
+    ) -> Result<()> {
+        if !delta.is_empty() {
+            self.staged.push(delta);
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, _arrangements: &mut Arrangements) {
+        for delta in self.staged.drain(..) {
+            push(&mut self.batches, &self.schema, delta);
+        }
+    }
+
+    fn contents(&self, _arrangements: &Arrangements) -> Option<Result<Vec<Delta>>> {
+        Some(Ok(self.batches.clone()))
+    }
+
+    fn save(&self, _arrangements: &Arrangements, to: &mut Saved) -> Result<()> {
+        let all: Vec<usize> = (0..self.schema.fields().len()).collect();
+        let encoder = KeyEncoder::for_columns(&self.schema, &all)?;
+        let schema = self.saved_schema();
+        for delta in &self.batches {
+            let hashes = encoder.encode_batch(&delta.batch, &all)?.hashes;
+            let weights = Int64Array::from_iter_values((0..delta.rows()).map(|r| delta.weight(r)));
+            let mut columns = delta.batch.columns().to_vec();
+            columns.push(Arc::new(weights));
+            let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
+            to.put(PART, &batch, &hashes)?;
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, _arrangements: &mut Arrangements, from: &Saved) -> Result<()> {
+        let saved = concat_batches(&self.saved_schema(), from.part(PART))?;
+        let columns = self.schema.fields().len();
+        let weights: &Int64Array = arrow::array::AsArray::as_primitive(saved.column(columns));
+        let rows = saved.project(&(0..columns).collect::<Vec<_>>())?;
+        let rows = rows.with_schema(Arc::clone(&self.schema))?;
+        self.batches = vec![Delta::new(rows, weights.values().to_vec())];
+        Ok(())
+    }
+
+    fn size(&self, _arrangements: &Arrangements) -> StateSize {
+        StateSize {
+            rows: self.batches.iter().map(Delta::rows).sum(),
+            bytes: self.batches.iter().map(Delta::byte_size).sum(),
+        }
+    }
+}
