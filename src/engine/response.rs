@@ -4,9 +4,9 @@ use std::pin::Pin;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use futures::Stream;
+use futures::{Stream, TryStreamExt, stream};
 
-use crate::error::Result;
+use crate::error::{Error, Result, SqlState};
 
 /// Rows of an answer, a batch at a time, all of the response's schema.
 pub type RowStream = Pin<Box<dyn Stream<Item = Result<RecordBatch>> + Send>>;
@@ -34,16 +34,29 @@ pub enum Response {
     CopyIn {
         /// Number of columns expected (for the protocol's CopyInResponse).
         columns: usize,
+        /// Whether the data are binary.
+        binary: bool,
     },
     /// `COPY … TO STDOUT`: already formatted data, in pieces.
     CopyOut {
         /// Number of columns.
         columns: usize,
-        /// The text.
-        data: Pin<Box<dyn Stream<Item = Result<bytes::Bytes>> + Send>>,
+        /// Whether the data are binary.
+        binary: bool,
+        /// The data; the command tag is `COPY` with the number of rows.
+        data: Pin<Box<dyn Stream<Item = Result<CopyChunk>> + Send>>,
     },
     /// An empty query string.
     Empty,
+}
+
+/// A piece of `COPY … TO STDOUT`.
+#[derive(Clone, Debug)]
+pub struct CopyChunk {
+    /// Formatted rows, whole lines.
+    pub data: bytes::Bytes,
+    /// How many rows they are.
+    pub rows: usize,
 }
 
 /// A notice or warning for the client.
@@ -64,4 +77,55 @@ pub enum TransactionStatus {
     Active,
     /// In a failed block.
     Failed,
+}
+
+impl Response {
+    /// A response without rows.
+    pub(crate) fn done(tag: impl Into<String>) -> Response {
+        Response::Done { tag: tag.into() }
+    }
+
+    /// A result set that is already there.
+    pub(crate) fn batch(batch: RecordBatch, verb: &'static str, counted: bool) -> Response {
+        let schema = batch.schema();
+        let rows: RowStream = Box::pin(stream::iter([Ok(batch)]));
+        Response::Rows { schema, rows, verb, counted }
+    }
+
+    /// Reads it to its end: the command tag, and the rows of a result set.
+    ///
+    /// # Errors
+    /// What reading the rows reports; 55000 for a `COPY` that waits for data.
+    pub async fn finish(self) -> Result<(String, Vec<RecordBatch>)> {
+        match self {
+            Response::Rows { rows, verb, counted, .. } => {
+                let batches: Vec<RecordBatch> = rows.try_collect().await?;
+                let count: usize = batches.iter().map(RecordBatch::num_rows).sum();
+                let tag = if counted { format!("{verb} {count}") } else { verb.to_owned() };
+                Ok((tag, batches))
+            }
+            Response::Done { tag } => Ok((tag, vec![])),
+            Response::CopyOut { data, .. } => {
+                let count = data.try_fold(0, |sum, chunk| std::future::ready(Ok(sum + chunk.rows)));
+                Ok((format!("COPY {}", count.await?), vec![]))
+            }
+            Response::CopyIn { .. } => Err(Error::new(
+                SqlState::ObjectNotInPrerequisiteState,
+                "COPY FROM STDIN waits for data",
+            )),
+            Response::Empty => Ok((String::new(), vec![])),
+        }
+    }
+}
+
+impl std::fmt::Debug for Response {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Response::Rows { schema, verb, .. } => write!(f, "Rows({verb}, {schema:?})"),
+            Response::Done { tag } => write!(f, "Done({tag})"),
+            Response::CopyIn { columns, .. } => write!(f, "CopyIn({columns})"),
+            Response::CopyOut { columns, .. } => write!(f, "CopyOut({columns})"),
+            Response::Empty => f.write_str("Empty"),
+        }
+    }
 }

@@ -25,6 +25,7 @@ pub mod relation;
 pub mod scalar;
 pub mod select;
 pub mod view;
+pub mod write;
 
 pub use planner::{Planner, Session};
 pub use relation::{Body, Relation, Relations};

@@ -22,6 +22,8 @@ use crate::error::{Error, Result};
 pub struct Parsed {
     /// What it says.
     pub statement: Statement,
+    /// The whole message, which the spans in syntax trees refer to.
+    pub message: std::sync::Arc<str>,
     /// Its text: the exact slice of the message, without the semicolon.
     pub text: String,
     /// Where the text begins: 1-based character of the message.

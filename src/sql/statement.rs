@@ -1,6 +1,6 @@
 //! The one statement form: every spelling that is accepted arrives here as one of these.
 
-use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, TableWithJoins};
+pub use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, TableWithJoins};
 
 use super::Parsed;
 use crate::types::SqlType;

@@ -1,0 +1,197 @@
+//! What a statement's parameters and columns are, before it is run; SQL's PREPARE and EXECUTE.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+
+use super::arguments::Arguments;
+use super::response::Response;
+use super::scope::STATEMENT;
+use super::session::{Prepared, Session};
+use crate::error::{Error, Result, SqlState};
+use crate::plan::Select;
+use crate::plan::write::{Known, Parts};
+use crate::sql::statement::{CopyTarget, Expr};
+use crate::sql::{Parsed, Statement};
+
+impl Session {
+    /// Parameters and columns of a statement; `types` are those that the client declares.
+    pub(super) async fn describe(
+        &mut self,
+        parsed: &Arc<Parsed>,
+        types: &[Option<FieldRef>],
+    ) -> Result<Prepared> {
+        let arguments = Arguments::declared(types);
+        let (params, schema) = match &parsed.statement {
+            Statement::Query(query) => {
+                let select = self.plan_query(query, parsed, &arguments)?;
+                (select.parameters.clone(), Some(select.schema))
+            }
+            Statement::Insert(insert) => {
+                let plan = self.plan_insert(insert, parsed, &arguments)?;
+                (parameters(plan.selects()), columns(plan.returning))
+            }
+            Statement::Update(update) => {
+                let plan = self.plan_update(update, parsed, &arguments)?;
+                (parameters([Some(&plan.select), plan.returning.as_ref()]), columns(plan.returning))
+            }
+            Statement::Delete(delete) => {
+                let plan = self.plan_delete(delete, parsed, &arguments)?;
+                (parameters([Some(&plan.select), plan.returning.as_ref()]), columns(plan.returning))
+            }
+            other => (vec![], self.describe_other(other, parsed).await?),
+        };
+        let params = params.into_iter().enumerate().map(|(index, data_type)| {
+            let declared = types.get(index).cloned().flatten();
+            declared.unwrap_or_else(|| Arc::new(Field::new(format!("${}", index + 1), data_type, true)))
+        });
+        Ok(Prepared { parsed: Arc::clone(parsed), params: params.collect(), schema })
+    }
+
+    /// The columns of statements that have no parameters.
+    async fn describe_other(
+        &mut self,
+        statement: &Statement,
+        parsed: &Parsed,
+    ) -> Result<Option<SchemaRef>> {
+        let text = |names: &[&str]| {
+            let field = |name: &&str| Field::new(*name, DataType::Utf8, false);
+            Some(Arc::new(Schema::new(names.iter().map(field).collect::<Vec<_>>())))
+        };
+        Ok(match statement {
+            Statement::Show(Some(name)) => text(&[name]),
+            Statement::Show(None) => text(&["name", "setting", "description"]),
+            Statement::Explain(_) => text(&["QUERY PLAN"]),
+            Statement::Fetch(fetch) if !fetch.is_move => {
+                Some(self.find_cursor(&fetch.cursor)?.schema())
+            }
+            Statement::Execute { name, .. } => self.find_prepared(name)?.schema.clone(),
+            // These only read the catalog: running one is the way to describe it.
+            Statement::ShowObjects(_)
+            | Statement::ShowColumns { .. }
+            | Statement::ShowCreate { .. } => match self.show(statement)? {
+                Response::Rows { schema, .. } => Some(schema),
+                _ => None,
+            },
+            Statement::Subscribe(query) => Some(self.subscribe_schema(query, parsed)?),
+            Statement::Copy(copy) => match &copy.target {
+                CopyTarget::Query(query) => {
+                    // Checked now; COPY itself has no row description.
+                    self.plan_query(query, parsed, &Arguments::none())?;
+                    None
+                }
+                CopyTarget::Table { .. } => None,
+            },
+            _ => None,
+        })
+    }
+
+    fn find_prepared(&self, name: &str) -> Result<Arc<Prepared>> {
+        self.prepared.get(name).cloned().ok_or_else(|| {
+            Error::new(
+                SqlState::InvalidSqlStatementName,
+                format!("prepared statement \"{name}\" does not exist"),
+            )
+        })
+    }
+
+    /// PREPARE, EXECUTE and DEALLOCATE.
+    pub(super) async fn prepared_statement(
+        &mut self,
+        parsed: &Parsed,
+        arguments: &Arguments,
+    ) -> Result<Response> {
+        match &parsed.statement {
+            Statement::Prepare { name, types, statement } => {
+                if self.prepared.contains_key(name) {
+                    return Err(Error::new(
+                        SqlState::DuplicatePreparedStatement,
+                        format!("prepared statement \"{name}\" already exists"),
+                    ));
+                }
+                let types: Vec<Option<FieldRef>> =
+                    types.iter().map(|one| Some(Arc::new(one.field("", true)))).collect();
+                let prepared = self.describe(&Arc::new((**statement).clone()), &types).await?;
+                self.prepared.insert(name.clone(), Arc::new(prepared));
+                Ok(Response::done("PREPARE"))
+            }
+            Statement::Execute { name, arguments: values } => {
+                let prepared = self.find_prepared(name)?;
+                let values = self.execute_values(&prepared, values, parsed, arguments).await?;
+                let arguments = Arguments::new(&prepared.params, values.columns())?;
+                Box::pin(self.run_with(&prepared.parsed, &arguments)).await
+            }
+            Statement::Deallocate(Some(name)) => {
+                self.find_prepared(name)?;
+                self.prepared.remove(name);
+                Ok(Response::done("DEALLOCATE"))
+            }
+            Statement::Deallocate(None) => {
+                self.prepared.clear();
+                Ok(Response::done("DEALLOCATE ALL"))
+            }
+            other => Err(Error::internal(format!("{other:?} is not about prepared statements"))),
+        }
+    }
+
+    /// The values of EXECUTE's arguments, converted to the parameters' types: one row.
+    async fn execute_values(
+        &mut self,
+        prepared: &Prepared,
+        values: &[Expr],
+        parsed: &Parsed,
+        arguments: &Arguments,
+    ) -> Result<RecordBatch> {
+        if values.len() != prepared.params.len() {
+            return Err(Error::new(
+                SqlState::SyntaxError,
+                "wrong number of parameters for prepared statement",
+            )
+            .detail(format!(
+                "Expected {} parameters but got {}.",
+                prepared.params.len(),
+                values.len()
+            )));
+        }
+        let mut scope = self.scope();
+        let one = scope.add_local("one", Arc::new(Schema::empty()));
+        let known = Known { schema: STATEMENT, name: "one", alias: "one" };
+        let parts = Parts::from(known)?;
+        let query = values.iter().fold(parts, |parts, value| parts.expr(value.clone())).query()?;
+        let planner = self.planner(scope);
+        let select = planner.query_into(
+            &query,
+            &parsed.message,
+            &arguments.types,
+            &prepared.params,
+        )?;
+        let select = arguments.bind(select)?;
+        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(1));
+        let row =
+            RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &options)?;
+        let given = HashMap::from([super::target::provider(one, row)]);
+        let rows = self.collect(&select, given).await?;
+        rows.into_iter().next().ok_or_else(|| Error::internal("EXECUTE has no arguments"))
+    }
+}
+
+/// The types of a statement's parameters, which its queries know only in part.
+fn parameters<const N: usize>(selects: [Option<&Select>; N]) -> Vec<DataType> {
+    let mut types: Vec<DataType> = vec![];
+    for select in selects.into_iter().flatten() {
+        for (index, data_type) in select.parameters.iter().enumerate() {
+            match types.get_mut(index) {
+                None => types.push(data_type.clone()),
+                Some(known) if *known == DataType::Utf8 => known.clone_from(data_type),
+                Some(_) => {}
+            }
+        }
+    }
+    types
+}
+
+fn columns(returning: Option<Select>) -> Option<SchemaRef> {
+    returning.map(|select| select.schema)
+}

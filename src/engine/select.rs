@@ -1,0 +1,135 @@
+//! SELECT: planned over the catalog, run by DataFusion over the collections of one epoch.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
+use datafusion::execution::SendableRecordBatchStream;
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::arguments::Arguments;
+use super::cancel::{CancelToken, timed_out};
+use super::collections::Collections;
+use super::reading::Providers;
+use super::response::{Response, RowStream};
+use super::rows::Rows;
+use super::session::Session;
+use crate::clock::monotonic;
+use crate::error::{Error, Result};
+use crate::plan::Select;
+use crate::sql::Parsed;
+use crate::sql::statement::Query;
+use crate::types::ObjectId;
+
+impl Session {
+    /// A query's rows.
+    pub(super) async fn select(
+        &mut self,
+        query: &Query,
+        parsed: &Parsed,
+        arguments: &Arguments,
+    ) -> Result<Response> {
+        let select = self.plan_query(query, parsed, arguments)?;
+        let select = arguments.bind(select)?;
+        let schema = Arc::clone(&select.schema);
+        let rows = self.run_select(&select, HashMap::new()).await?;
+        Ok(Response::Rows { schema, rows, verb: "SELECT", counted: true })
+    }
+
+    /// The plan of a query, parameters not yet bound.
+    pub(super) fn plan_query(
+        &self,
+        query: &Query,
+        parsed: &Parsed,
+        arguments: &Arguments,
+    ) -> Result<Select> {
+        self.planner(self.scope()).query(query, &parsed.message, &arguments.types)
+    }
+
+    /// Runs a planned query; `given` are the rows of relations that exist only within the statement.
+    pub(super) async fn run_select(
+        &mut self,
+        select: &Select,
+        mut given: Providers,
+    ) -> Result<RowStream> {
+        let missing: Vec<ObjectId> =
+            select.relations.iter().copied().filter(|id| !given.contains_key(id)).collect();
+        if !missing.is_empty() {
+            let collections = self.read(&missing).await?;
+            given.extend(self.providers(&collections, &missing)?);
+        }
+        let rows = select.execute(&given).await?;
+        let (cancel, timeout) = (self.cancel_token(), self.settings.statement_timeout());
+        Ok(guarded(rows, select.clone(), cancel, timeout))
+    }
+
+    /// Providers of the rows of `relations`.
+    pub(super) fn providers(
+        &self,
+        collections: &Collections,
+        relations: &[ObjectId],
+    ) -> Result<Providers> {
+        let provider = |&id: &ObjectId| {
+            let rows = Rows::new(self.schema_of(id)?, collections.get(id)?.to_vec());
+            Ok((id, Arc::new(rows) as Arc<dyn TableProvider>))
+        };
+        relations.iter().map(provider).collect()
+    }
+
+    /// All rows of a planned query.
+    pub(super) async fn collect(
+        &mut self,
+        select: &Select,
+        given: Providers,
+    ) -> Result<Vec<RecordBatch>> {
+        self.run_select(select, given).await?.try_collect().await
+    }
+
+    /// The columns of a relation that the planner has found.
+    fn schema_of(&self, relation: ObjectId) -> Result<SchemaRef> {
+        if let Some(schema) = super::errors::schema_of(relation) {
+            return Ok(schema);
+        }
+        if let Some(schema) = super::stream_catalog::schema_of(relation) {
+            return Ok(schema);
+        }
+        let catalog = self.shared.catalog();
+        let object = catalog.get(relation);
+        object.map(|object| object.schema()).ok_or_else(|| {
+            Error::internal(format!("relation {relation} was planned but is not in the catalog"))
+        })
+    }
+}
+
+/// The rows under the query's column names, until the statement is cancelled or its time is over.
+fn guarded(
+    rows: SendableRecordBatchStream,
+    select: Select,
+    cancel: CancelToken,
+    timeout: Option<Duration>,
+) -> RowStream {
+    let deadline = timeout.map(|timeout| monotonic() + timeout);
+    let rows = stream::unfold(Some(rows), move |rows| {
+        let (cancel, select) = (cancel.clone(), select.clone());
+        async move {
+            let mut rows = rows?;
+            let left = deadline.map(|deadline| deadline.saturating_sub(monotonic()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Some((Err(timed_out()), None));
+            }
+            let next = cancel.guard(left, async { rows.next().await.transpose().map_err(Error::from) });
+            match cancel.check().and(next.await) {
+                Ok(None) => None,
+                Ok(Some(batch)) => match select.rename(&batch) {
+                    Ok(batch) => Some((Ok(batch), Some(rows))),
+                    Err(error) => Some((Err(error), None)),
+                },
+                Err(error) => Some((Err(error), None)),
+            }
+        }
+    });
+    Box::pin(rows)
+}

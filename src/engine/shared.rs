@@ -1,0 +1,117 @@
+//! What all sessions of an engine share.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+
+use super::activity::Activity;
+use crate::catalog::Catalog;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error::Result;
+use crate::plan::ViewPlan;
+use crate::runtime::Runtime;
+use crate::types::ObjectId;
+
+/// What all sessions of an engine share.
+pub(super) struct Shared {
+    /// The coordinator.
+    pub(super) runtime: Runtime,
+    /// The engine's time.
+    pub(super) clock: Arc<dyn Clock>,
+    /// The settings it was opened with.
+    pub(super) config: Config,
+    /// Held while the catalog is being changed: one definition at a time.
+    pub(super) ddl: tokio::sync::Mutex<()>,
+    /// The sessions.
+    pub(super) activity: Activity,
+    catalog: RwLock<Arc<Catalog>>,
+    /// Per table: held by statements that read rows in order to change them, so that they follow each
+    /// other instead of failing with 40001.
+    gates: Mutex<HashMap<ObjectId, Arc<tokio::sync::Mutex<()>>>>,
+    facts: RwLock<HashMap<ObjectId, Facts>>,
+    /// Materialized views known to be filled.
+    ready: RwLock<BTreeSet<ObjectId>>,
+}
+
+/// What the plan of a materialized view says about its rows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    /// Columns by which rows are unique.
+    pub(super) key: Option<Vec<usize>>,
+    /// Whether rows are only ever added.
+    pub(super) append_only: bool,
+}
+
+impl Facts {
+    /// The facts of a plan.
+    pub(super) fn of(plan: &ViewPlan) -> Facts {
+        Facts { key: plan.node.upsert_key.clone(), append_only: plan.node.append_only }
+    }
+}
+
+impl Shared {
+    /// Opens the coordinator and plans the views that are in the catalog.
+    pub(super) async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<Shared>> {
+        let (runtime, catalog) = Runtime::open(config, Arc::clone(&clock))?;
+        let shared = Arc::new(Shared {
+            runtime,
+            clock,
+            config: config.clone(),
+            ddl: tokio::sync::Mutex::new(()),
+            activity: Activity::default(),
+            catalog: RwLock::new(Arc::new(catalog)),
+            gates: Mutex::default(),
+            facts: RwLock::default(),
+            ready: RwLock::default(),
+        });
+        super::define::restore(&shared).await?;
+        Ok(shared)
+    }
+
+    /// The catalog as it is now.
+    pub(super) fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.catalog.read())
+    }
+
+    /// Makes a new catalog the one that statements see.
+    pub(super) fn set_catalog(&self, catalog: Catalog) {
+        *self.catalog.write() = Arc::new(catalog);
+    }
+
+    /// The gate of a table.
+    pub(super) fn gate(&self, table: ObjectId) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(self.gates.lock().entry(table).or_default())
+    }
+
+    /// What is known of a materialized view's rows.
+    pub(super) fn facts(&self, view: ObjectId) -> Facts {
+        self.facts.read().get(&view).cloned().unwrap_or_default()
+    }
+
+    /// Remembers what is known of a view, and notes when it has been filled.
+    pub(super) fn view_defined(self: &Arc<Shared>, view: ObjectId, facts: Facts) {
+        self.facts.write().insert(view, facts);
+        let shared = Arc::clone(self);
+        tokio::spawn(async move {
+            if shared.runtime.filled(view, None).await.is_ok() {
+                shared.ready.write().insert(view);
+            }
+        });
+    }
+
+    /// Forgets dropped objects.
+    pub(super) fn dropped(&self, objects: &[ObjectId]) {
+        for object in objects {
+            self.gates.lock().remove(object);
+            self.facts.write().remove(object);
+            self.ready.write().remove(object);
+        }
+    }
+
+    /// Whether a materialized view is known to be filled.
+    pub(super) fn is_ready(&self, view: ObjectId) -> bool {
+        self.ready.read().contains(&view)
+    }
+}

@@ -1,0 +1,248 @@
+//! UPDATE, DELETE and TRUNCATE: a query over the numbered rows of the table finds the old rows and the
+//! new values; both become one change.
+
+use std::collections::{HashMap, HashSet};
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, take, take_record_batch};
+use arrow::datatypes::Int64Type;
+
+use super::arguments::Arguments;
+use super::change::{ATTEMPTS, replace, rows_at};
+use super::collections::{Edit, Position};
+use super::keys::{duplicate_key, same_key};
+use super::response::Response;
+use super::rows::{ROW, position};
+use super::session::Session;
+use super::target::{STORED, Target, number_field};
+use crate::error::{Error, Result, SqlState};
+use crate::plan::Select;
+use crate::plan::write::Parts;
+use crate::sql::Parsed;
+use crate::sql::statement::{Delete, Name, SelectItem, TableWithJoins, Update};
+use crate::types::Delta;
+
+/// A planned UPDATE or DELETE.
+pub(super) struct ChangePlan {
+    pub(super) target: Target,
+    /// Row numbers, then the values of `assigned`.
+    pub(super) select: Select,
+    /// Columns assigned, by index; `None` for DELETE.
+    assigned: Option<Vec<usize>>,
+    pub(super) returning: Option<Select>,
+}
+
+impl Session {
+    /// UPDATE.
+    pub(super) async fn update(
+        &mut self,
+        update: &Update,
+        parsed: &Parsed,
+        arguments: &Arguments,
+    ) -> Result<Response> {
+        self.refuse_read_only("UPDATE")?;
+        let plan = self.plan_update(update, parsed, arguments)?;
+        self.change("UPDATE", plan, arguments).await
+    }
+
+    /// The plan of an UPDATE, parameters not yet bound.
+    pub(super) fn plan_update(
+        &self,
+        update: &Update,
+        parsed: &Parsed,
+        arguments: &Arguments,
+    ) -> Result<ChangePlan> {
+        let target = self.target(&update.table, update.alias.as_ref())?;
+        target.refuse_append_only("UPDATE")?;
+        refuse_returning(update.returning.as_ref(), &update.from)?;
+        let (mut assigned, mut fields) = (vec![], vec![number_field()]);
+        let mut parts = Parts::from(Target::known(STORED, &target.alias))?
+            .and_from_all(&update.from)
+            .filter(update.filter.clone())
+            .column(&target.alias, ROW);
+        for (column, value) in target.assignments(&update.assignments)? {
+            parts = parts.expr(value);
+            fields.push(target.field(column));
+            assigned.push(column);
+        }
+        let query = parts.query()?;
+        let select =
+            target.planner.query_into(&query, &parsed.message, &arguments.types, &fields)?;
+        let returning = target.returning(update.returning.as_ref(), parsed, arguments)?;
+        Ok(ChangePlan { target, select, assigned: Some(assigned), returning })
+    }
+
+    /// DELETE.
+    pub(super) async fn delete(
+        &mut self,
+        delete: &Delete,
+        parsed: &Parsed,
+        arguments: &Arguments,
+    ) -> Result<Response> {
+        self.refuse_read_only("DELETE")?;
+        let plan = self.plan_delete(delete, parsed, arguments)?;
+        self.change("DELETE", plan, arguments).await
+    }
+
+    /// The plan of a DELETE, parameters not yet bound.
+    pub(super) fn plan_delete(
+        &self,
+        delete: &Delete,
+        parsed: &Parsed,
+        arguments: &Arguments,
+    ) -> Result<ChangePlan> {
+        let target = self.target(&delete.table, delete.alias.as_ref())?;
+        target.refuse_append_only("DELETE")?;
+        refuse_returning(delete.returning.as_ref(), &delete.using)?;
+        let query = Parts::from(Target::known(STORED, &target.alias))?
+            .and_from_all(&delete.using)
+            .filter(delete.filter.clone())
+            .column(&target.alias, ROW)
+            .query()?;
+        let select = target.planner.query(&query, &parsed.message, &arguments.types)?;
+        let returning = target.returning(delete.returning.as_ref(), parsed, arguments)?;
+        Ok(ChangePlan { target, select, assigned: None, returning })
+    }
+
+    /// Runs a planned change. Outside of a block it is computed again if a concurrent statement has
+    /// changed one of its rows in between; statements that compute changes of a table follow each other.
+    async fn change(
+        &mut self,
+        verb: &'static str,
+        plan: ChangePlan,
+        arguments: &Arguments,
+    ) -> Result<Response> {
+        let select = arguments.bind(plan.select.clone())?;
+        let table = plan.target.table.id;
+        let gate = self.shared.gate(table);
+        let alone = self.block.is_none();
+        let _turn = if alone { Some(gate.lock().await) } else { None };
+        for _ in 0..ATTEMPTS {
+            let (stored, given) = self.stored(&plan.target, &select).await?;
+            let found = self.collect(&select, given).await?;
+            let (old, values) = distinct(&concat_batches(&found_schema(&select), &found)?)?;
+            let count: i64 = old.iter().map(|&(delta, row)| stored[delta].weight(row)).sum();
+            let (edit, written) = match &plan.assigned {
+                None => {
+                    let gone = plan.target.cast_rows(&stored, &old)?;
+                    let none = RecordBatch::new_empty(gone.schema());
+                    (replace(&stored, old, none)?, gone)
+                }
+                Some(assigned) => updated(&plan.target, &stored, old, &values, assigned)?,
+            };
+            let again =
+                if count == 0 { false } else { self.keep_or_send(vec![(table, edit)]).await? };
+            if !again {
+                let returning = plan.returning.map(|select| (&plan.target, select));
+                let count = count.unsigned_abs();
+                return self.answer(verb, count, written, returning, arguments).await;
+            }
+        }
+        Err(Error::new(
+            SqlState::SerializationFailure,
+            "could not serialize access due to concurrent update",
+        ))
+    }
+
+    /// TRUNCATE.
+    pub(super) async fn truncate(&mut self, tables: &[Name]) -> Result<Response> {
+        self.refuse_read_only("TRUNCATE TABLE")?;
+        let mut edits = Vec::with_capacity(tables.len());
+        for name in tables {
+            let target = self.target(name, None)?;
+            target.refuse_append_only("TRUNCATE")?;
+            edits.push((target.table.id, Edit::Truncate));
+        }
+        self.keep_or_send(edits).await?;
+        Ok(Response::done("TRUNCATE TABLE"))
+    }
+}
+
+fn found_schema(select: &Select) -> arrow::datatypes::SchemaRef {
+    select.schema.clone()
+}
+
+fn refuse_returning(
+    returning: Option<&Vec<SelectItem>>,
+    others: &[TableWithJoins],
+) -> Result<()> {
+    if returning.is_some() && !others.is_empty() {
+        return Err(Error::unsupported("RETURNING together with FROM or USING")
+            .hint("Use a subquery in WHERE instead of FROM or USING."));
+    }
+    Ok(())
+}
+
+/// The rows found, each once (a row may match several rows of FROM: the first one counts), and the
+/// values found with them.
+pub(super) fn distinct(found: &RecordBatch) -> Result<(Vec<Position>, Vec<ArrayRef>)> {
+    let numbers = found.column(0).as_primitive::<Int64Type>();
+    let mut seen = HashSet::with_capacity(numbers.len());
+    let (mut positions, mut kept) = (vec![], vec![]);
+    for (row, &number) in numbers.values().iter().enumerate() {
+        if seen.insert(number) {
+            positions.push(position(number));
+            kept.push(u32::try_from(row).expect("a batch has fewer than 2^32 rows"));
+        }
+    }
+    let kept = UInt32Array::from(kept);
+    let values = found.columns()[1..].iter().map(|column| Ok(take(column, &kept, None)?));
+    Ok((positions, values.collect::<Result<_>>()?))
+}
+
+/// The change of an UPDATE, and the new rows.
+fn updated(
+    target: &Target,
+    stored: &[Delta],
+    old: Vec<Position>,
+    values: &[ArrayRef],
+    assigned: &[usize],
+) -> Result<(Edit, RecordBatch)> {
+    let before = target.cast_rows(stored, &old)?;
+    let mut columns = before.columns().to_vec();
+    for (column, value) in itertools::zip_eq(assigned, values) {
+        columns[*column] = value.clone();
+    }
+    let new = target.rules.enforce(columns, before.num_rows())?;
+    let key = &target.table.definition.primary_key;
+    if assigned.iter().any(|column| key.contains(column)) {
+        check_keys(target, stored, &old, &new)?;
+    }
+    // A row stored several times stays as often as it was.
+    let times = old.iter().enumerate().flat_map(|(row, &(delta, at))| {
+        let row = u32::try_from(row).expect("a batch has fewer than 2^32 rows");
+        let weight = usize::try_from(stored[delta].weight(at)).unwrap_or(0);
+        std::iter::repeat_n(row, weight)
+    });
+    let new = take_record_batch(&new, &times.collect::<UInt32Array>())?;
+    Ok((replace(stored, old, new.clone())?, new))
+}
+
+/// No two new rows may have the same key, nor a new row that of a row that stays.
+fn check_keys(
+    target: &Target,
+    stored: &[Delta],
+    old: &[Position],
+    new: &RecordBatch,
+) -> Result<()> {
+    let same = same_key(&target.table, stored, new)?;
+    let gone: HashMap<Position, ()> = old.iter().map(|&position| (position, ())).collect();
+    for row in 0..new.num_rows() {
+        let taken = same.stored[row].is_some_and(|position| !gone.contains_key(&position));
+        if taken || same.first[row] != row {
+            return Err(duplicate_key(&target.table, new, row));
+        }
+    }
+    Ok(())
+}
+
+impl Target {
+    /// Stored rows under the table's own schema.
+    pub(super) fn cast_rows(&self, stored: &[Delta], at: &[Position]) -> Result<RecordBatch> {
+        if at.is_empty() {
+            return Ok(RecordBatch::new_empty(self.rules.schema.clone()));
+        }
+        let rows = rows_at(stored, at)?;
+        Ok(RecordBatch::try_new(self.rules.schema.clone(), rows.columns().to_vec())?)
+    }
+}
