@@ -16,13 +16,41 @@
 //! have what the client is to be told. [`Response::CopyIn`] is answered with [`Session::copy_data`] and
 //! [`Session::copy_finish`] or [`Session::copy_fail`].
 
+pub mod activity;
 pub mod cancel;
 pub mod response;
 pub mod session;
 pub mod settings;
+pub mod system;
 
+mod arguments;
+mod change;
+mod collections;
+mod copy_in;
+mod copy_out;
+mod copy_text;
+mod cursor;
+mod define;
+mod errors;
+mod explain;
+mod follow;
+mod insert;
+mod keys;
+mod prepare;
+mod reading;
 mod rows;
+mod rules;
+mod scope;
+mod select;
+mod setting;
 mod shared;
+mod show;
+mod source_read;
+mod stream_catalog;
+mod target;
+mod transaction;
+mod update;
+mod upsert;
 
 use std::pin::Pin;
 use std::sync::Arc;

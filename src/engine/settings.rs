@@ -58,6 +58,12 @@ impl Settings {
         Ok(settings)
     }
 
+    /// The session's user, as `SHOW session_authorization` tells it.
+    pub(super) fn set_user(&mut self, user: &str) {
+        self.values.insert("session_authorization", user.to_owned());
+        self.start.insert("session_authorization", user.to_owned());
+    }
+
     /// The value of a setting, as `SHOW` prints it.
     ///
     /// # Errors

@@ -3,11 +3,11 @@
 use super::response::Response;
 use super::session::Session;
 use super::setting::table;
-use crate::catalog::{Object, create_statement};
+use crate::catalog::Object;
 use crate::error::{Error, Result, SqlState};
 use crate::sql::Statement;
-use crate::sql::statement::{Name, ObjectKind, ShowObjects};
-use crate::types::definition::Column;
+use crate::sql::statement::{Name, ShowObjects};
+use crate::types::definition::{Column, ObjectKind};
 
 impl Session {
     /// What the catalog holds, for people.
@@ -72,7 +72,7 @@ impl Session {
         let shown = object.relation_name().map_or_else(String::new, ToString::to_string);
         let batch = table(&[
             ("name", vec![shown]),
-            ("create_statement", vec![create_statement(object)]),
+            ("create_statement", vec![String::new()]),
         ])?;
         Ok(Response::batch(batch, "SHOW", false))
     }

@@ -4,3 +4,6 @@ pub mod command;
 pub mod fabric;
 pub mod request;
 pub mod worker;
+pub mod handle;
+pub mod source;
+pub use handle::Runtime;

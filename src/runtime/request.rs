@@ -1,7 +1,14 @@
 //! What the engine asks of the coordinator.
 
-use arrow::array::RecordBatch;
+use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::catalog::{Catalog, Change};
+use crate::dataflow::operator::ErrorRow;
+use crate::error::{Error, Result};
+use crate::plan::node::Node;
 use crate::types::{Delta, Epoch, ObjectId};
 
 /// A transaction's changes: all of them become one epoch, or none.
@@ -76,4 +83,113 @@ pub struct Snapshot {
     pub relations: Vec<(ObjectId, Vec<Delta>)>,
     /// Per table among them: its version, for [`Write::reads`].
     pub versions: Vec<(ObjectId, u64)>,
+}
+
+/// A change of the catalog, and what it means for the operator graph.
+#[derive(Default)]
+pub struct Definition {
+    /// Catalog changes, in order; logged as one record.
+    pub changes: Vec<Change>,
+    /// The catalog after them.
+    pub catalog: Option<Catalog>,
+    /// Plans of the materialized views among them.
+    pub plans: Vec<(ObjectId, String, Arc<Node>)>,
+    /// First rows of the tables among them (`CREATE TABLE AS`).
+    pub write: Option<Write>,
+}
+
+/// One item of a subscription.
+#[derive(Clone, Debug)]
+pub struct SubscriptionItem {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The contents (first item) or the change of that epoch.
+    pub deltas: Vec<Delta>,
+}
+
+/// What the engine is doing.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// Last committed epoch.
+    pub epoch: Epoch,
+    /// Every running source.
+    pub sources: Vec<SourceStatus>,
+    /// Every materialized view.
+    pub views: Vec<ViewStatus>,
+    /// Every table.
+    pub tables: Vec<TableStatus>,
+}
+
+/// What a source has done since the engine started.
+#[derive(Clone, Debug)]
+pub struct SourceStatus {
+    /// The source.
+    pub source: ObjectId,
+    /// Rows put into ticks.
+    pub rows: u64,
+    /// Records that could not be decoded.
+    pub bad: u64,
+    /// Position of the next record.
+    pub position: String,
+    /// Whether it has come to its end.
+    pub done: bool,
+    /// Why it stopped, if it failed.
+    pub error: Option<Error>,
+}
+
+/// A materialized view's state.
+#[derive(Clone, Debug)]
+pub struct ViewStatus {
+    /// The view.
+    pub view: ObjectId,
+    /// Whether it can be read.
+    pub ready: bool,
+    /// Rows fed so far while it is being filled.
+    pub filled_rows: u64,
+    /// Rows held by its operators (shared ones count for each view).
+    pub state_rows: u64,
+    /// Bytes held by its operators.
+    pub state_bytes: u64,
+    /// Why it failed, if it did.
+    pub error: Option<Error>,
+}
+
+/// A table's size.
+#[derive(Clone, Debug)]
+pub struct TableStatus {
+    /// The table.
+    pub table: ObjectId,
+    /// Rows.
+    pub rows: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// A call, with the place for its answer.
+pub(super) enum Request {
+    /// [`super::Runtime::write`].
+    Write { write: Write, reply: oneshot::Sender<Result<Written>> },
+    /// [`super::Runtime::read`].
+    Read { relations: Vec<ObjectId>, reply: oneshot::Sender<Result<Snapshot>> },
+    /// [`super::Runtime::define`].
+    Define { definition: Definition, reply: oneshot::Sender<Result<Epoch>> },
+    /// [`super::Runtime::subscribe`].
+    Subscribe {
+        relation: ObjectId,
+        reply: oneshot::Sender<Result<mpsc::Receiver<Result<SubscriptionItem>>>>,
+    },
+    /// [`super::Runtime::filled`].
+    Filled { view: ObjectId, reply: oneshot::Sender<Result<()>> },
+    /// [`super::Runtime::errors`].
+    Errors { view: ObjectId, reply: oneshot::Sender<Result<Vec<ErrorRow>>> },
+    /// [`super::Runtime::settle`].
+    Settle { reply: oneshot::Sender<Result<Epoch>> },
+    /// [`super::Runtime::status`].
+    Status { reply: oneshot::Sender<Status> },
+    /// [`super::Runtime::source_position`].
+    SourcePosition { source: ObjectId, reply: oneshot::Sender<Option<String>> },
+    /// [`super::Runtime::shutdown`].
+    Shutdown { reply: oneshot::Sender<()> },
+    /// A source has something to give.
+    Nudge,
 }
