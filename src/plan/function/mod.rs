@@ -1,0 +1,28 @@
+//! Functions with Postgres' meaning where DataFusion's differs, or has none.
+
+mod rank;
+mod single_value;
+mod sum;
+mod window_bound;
+
+use std::sync::Arc;
+
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
+
+pub(crate) use single_value::{SINGLE_VALUE, single_value};
+pub(crate) use window_bound::window_bound;
+
+/// Scalar functions that take the place of DataFusion's of the same name.
+pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
+    vec![]
+}
+
+/// Aggregate functions that take the place of DataFusion's of the same name.
+pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
+    vec![sum::sum(), sum::avg(), single_value()]
+}
+
+/// Window functions that take the place of DataFusion's of the same name.
+pub(crate) fn windows() -> Vec<Arc<WindowUDF>> {
+    rank::all()
+}
