@@ -119,7 +119,9 @@ impl Node {
 }
 
 fn project_schema(schema: &Schema, indexes: &[usize]) -> Schema {
-    Schema::new(indexes.iter().map(|&index| Arc::clone(&schema.fields()[index])).collect::<Vec<_>>())
+    Schema::new(
+        indexes.iter().map(|&index| Arc::clone(&schema.fields()[index])).collect::<Vec<_>>(),
+    )
 }
 
 /// Columns of a join's output.
@@ -146,4 +148,3 @@ pub(crate) fn join_schema(kind: JoinKind, left: &Schema, right: &Schema) -> Sche
 pub(crate) fn plain_column(expr: &dyn PhysicalExpr) -> Option<usize> {
     expr.downcast_ref::<Column>().map(Column::index)
 }
-

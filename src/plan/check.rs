@@ -49,12 +49,16 @@ pub fn check(node: &Node) -> Result<()> {
             same && within(&read, both) && output.fields().len() == width
         }
         NodeKind::Aggregate { group, calls, .. } => {
-            let read: Vec<usize> =
-                calls.iter().flat_map(|call| call.argument.into_iter().chain(call.filter)).collect();
+            let read: Vec<usize> = calls
+                .iter()
+                .flat_map(|call| call.argument.into_iter().chain(call.filter))
+                .collect();
             within(group, below) && within(&read, below) && width == group.len() + calls.len()
         }
         NodeKind::Distinct { .. } => width == below,
-        NodeKind::Union { .. } => inputs.iter().all(|input| same_types(&input.schema, &node.schema)),
+        NodeKind::Union { .. } => {
+            inputs.iter().all(|input| same_types(&input.schema, &node.schema))
+        }
         NodeKind::TopN { partition, order, rank, .. } => {
             within(partition, below)
                 && order.iter().all(|sort| sort.column < below)

@@ -18,13 +18,26 @@
 //!   generated columns), evaluated batch by batch.
 //! - [`explain`]: the text of EXPLAIN.
 
+mod analyze;
+mod build;
+pub mod changelog;
+pub mod check;
 pub mod explain;
+mod function;
+mod growth;
+mod key;
+mod logical;
+mod lower;
 pub mod node;
+mod operator;
 pub mod planner;
+mod prune;
 pub mod relation;
 pub mod scalar;
 pub mod select;
+mod type_name;
 pub mod view;
+mod window;
 pub mod write;
 
 pub use planner::{Planner, Session};
@@ -32,3 +45,6 @@ pub use relation::{Body, Relation, Relations};
 pub use scalar::Scalar;
 pub use select::Select;
 pub use view::ViewPlan;
+
+#[cfg(test)]
+mod tests;

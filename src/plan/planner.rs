@@ -1,11 +1,13 @@
 //! The way in: one planner per statement, over one catalog snapshot and the session's values.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use chrono::DateTime;
 use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DFSchema, Result as DataFusionResult, TableReference};
 use datafusion::execution::context::SessionConfig;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
@@ -13,15 +15,24 @@ use datafusion::logical_expr::planner::{
     ContextProvider, ExprPlanner, RelationPlanner, TypePlanner,
 };
 use datafusion::logical_expr::{
-    AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
+    AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowFunctionDefinition,
+    WindowUDF,
 };
+use datafusion::optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
+use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast;
 
+use super::analyze::{PostgresCasts, TypeLiterals};
+use super::lower::Lowering;
+use super::operator::OperatorPlanner;
 use super::relation::{Body, RelationSource, Relations};
 use super::scalar::Scalar;
 use super::select::Select;
+use super::type_name::SqlTypes;
 use super::view::ViewPlan;
+use super::window::WindowPlanner;
+use super::{check, function, logical, prune, window};
 use crate::error::{Error, Result};
 use crate::types::ObjectId;
 
@@ -75,10 +86,11 @@ impl Planner {
         parameters: &[Option<DataType>],
     ) -> Result<Select> {
         let _ = text;
-        let plan = self.logical(query, parameters)?;
+        let plan = window::expand(self.logical(query, parameters)?)?;
+        let plan = self.analyzed(logical::single_values(plan, false)?)?;
         let schema = Arc::clone(plan.schema().inner());
         Ok(Select {
-            relations: scanned(&plan)?,
+            relations: scanned(&plan)?.into_keys().collect(),
             schema,
             parameters: vec![],
             plan,
@@ -107,8 +119,26 @@ impl Planner {
     /// # Errors
     /// What is wrong with the query, or (`0A000`) what in it cannot be maintained.
     pub fn view(&self, query: &ast::Query, text: &str) -> Result<ViewPlan> {
-        let _ = (query, text);
-        Err(Error::unsupported("a maintained view"))
+        let _ = text;
+        let analyzed = self.analyzed(self.logical(query, &[])?)?;
+        logical::refuse_volatile(&analyzed)?;
+        let names = scanned(&analyzed)?;
+        let optimized = logical::optimize(analyzed, &self.state)?;
+        let node = Lowering::new(self.state.execution_props()).lower(&optimized)?;
+        let node = prune::prune(node)?;
+        check::check(&node)?;
+        let relations = names.keys().copied().collect();
+        Ok(ViewPlan { node, logical: optimized.display_indent().to_string(), relations, names })
+    }
+
+    fn row_number(&self) -> WindowFunctionDefinition {
+        let function = self.state.window_functions().get("row_number");
+        WindowFunctionDefinition::WindowUDF(Arc::clone(function.expect("it is registered")))
+    }
+
+    fn analyzed(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let options = self.state.config_options();
+        Ok(self.state.analyzer().execute_and_check(plan, options, |_, _| {})?)
     }
 
     /// Plans an expression over the columns of one relation named `relation` (no columns: an empty
@@ -144,23 +174,23 @@ impl Planner {
         });
         let mut context = PlannerContext::new().with_prepare_param_data_types(types.collect());
         let statement = ast::Statement::Query(Box::new(query.clone()));
-        Ok(SqlToRel::new(&provider).sql_statement_to_plan_with_context(statement, &mut context)?)
+        let planner = SqlToRel::new(&provider);
+        let plan = planner.sql_statement_to_plan_with_context(statement, &mut context)?;
+        logical::distinct_on(plan, &self.row_number())
     }
 }
 
-/// The stored relations that `plan` reads, each once, in order of id.
-pub(crate) fn scanned(plan: &LogicalPlan) -> Result<Vec<ObjectId>> {
-    let mut relations = vec![];
+/// The stored relations that `plan` reads, with their names.
+pub(crate) fn scanned(plan: &LogicalPlan) -> Result<BTreeMap<ObjectId, String>> {
+    let mut relations = BTreeMap::new();
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node
             && let Some(source) = scan.source.downcast_ref::<RelationSource>()
         {
-            relations.push(source.relation.id);
+            relations.insert(source.relation.id, source.relation.name.clone());
         }
-        Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
+        Ok(TreeNodeRecursion::Continue)
     })?;
-    relations.sort_unstable();
-    relations.dedup();
     Ok(relations)
 }
 
@@ -172,7 +202,23 @@ fn base_state() -> SessionState {
     options.sql_parser.map_string_types_to_utf8view = false;
     options.sql_parser.collect_spans = true;
     options.execution.time_zone = Some("UTC".into());
-    SessionStateBuilder::new().with_config(config).with_default_features().build()
+    let mut builder = SessionStateBuilder::new()
+        .with_config(config)
+        .with_default_features()
+        .with_type_planner(Arc::new(SqlTypes))
+        .with_analyzer_rules(vec![
+            Arc::new(ResolveGroupingFunction::new()),
+            Arc::new(TypeLiterals),
+            Arc::new(TypeCoercion::new()),
+            Arc::new(PostgresCasts),
+        ]);
+    // The first planner that knows an expression plans it.
+    builder.expr_planners().get_or_insert_default().insert(0, Arc::new(OperatorPlanner));
+    builder.relation_planners().get_or_insert_default().insert(0, Arc::new(WindowPlanner));
+    builder.scalar_functions().get_or_insert_default().extend(function::scalars());
+    builder.aggregate_functions().get_or_insert_default().extend(function::aggregates());
+    builder.window_functions().get_or_insert_default().extend(function::windows());
+    builder.build()
 }
 
 /// What DataFusion's SQL planner may ask.
@@ -212,7 +258,7 @@ impl ContextProvider for Provider<'_> {
     }
 
     fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
-        None
+        Some(Arc::new(SqlTypes))
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {

@@ -159,11 +159,7 @@ fn project(
 }
 
 /// A projection of `input`; over another projection, one of both where no work is repeated.
-fn merged(
-    exprs: Vec<Expr>,
-    input: Node,
-    schema: arrow::datatypes::SchemaRef,
-) -> Result<Node> {
+fn merged(exprs: Vec<Expr>, input: Node, schema: arrow::datatypes::SchemaRef) -> Result<Node> {
     let NodeKind::Project { exprs: inner, input: below } = &input.kind else {
         return Ok(input.project(exprs, schema));
     };
@@ -216,16 +212,13 @@ fn join(node: Node, needed: &Columns) -> Result<(Node, Vec<usize>)> {
     let right_needed = both.iter().filter(|&&index| index >= width).map(|index| index - width);
     let (left, left_kept) = pruned(*left, &left_needed)?;
     let (right, right_kept) = pruned(*right, &right_needed.collect())?;
-    let pair = |pair: &(usize, usize)| {
-        (position(&left_kept, pair.0), position(&right_kept, pair.1))
-    };
+    let pair =
+        |pair: &(usize, usize)| (position(&left_kept, pair.0), position(&right_kept, pair.1));
     let on = on.iter().map(pair).collect();
     let mut kept = left_kept;
     let all: Vec<usize> =
         kept.iter().copied().chain(right_kept.iter().map(|index| index + width)).collect();
-    let residual = residual
-        .map(|expr| remap(&expr, &|index| position(&all, index)))
-        .transpose()?;
+    let residual = residual.map(|expr| remap(&expr, &|index| position(&all, index))).transpose()?;
     match kind {
         JoinKind::Semi | JoinKind::Anti => {}
         JoinKind::Mark => kept.push(width),
@@ -303,7 +296,6 @@ fn top_n(node: Node, needed: &Columns) -> Result<(Node, Vec<usize>)> {
     }
     let rank = rank.filter(|_| keeps_rank);
     let schema = Arc::new(arrow::datatypes::Schema::new(fields));
-    let kind =
-        NodeKind::TopN { partition, order, offset, limit, rank, input: Box::new(input) };
+    let kind = NodeKind::TopN { partition, order, offset, limit, rank, input: Box::new(input) };
     Ok((Node::new(kind, schema), kept))
 }

@@ -1,5 +1,7 @@
 //! The plan of a maintained view.
 
+use std::collections::BTreeMap;
+
 use arrow::datatypes::SchemaRef;
 
 use super::node::Node;
@@ -14,6 +16,8 @@ pub struct ViewPlan {
     pub logical: String,
     /// Relations read.
     pub relations: Vec<ObjectId>,
+    /// Their names, for EXPLAIN.
+    pub names: BTreeMap<ObjectId, String>,
 }
 
 impl ViewPlan {

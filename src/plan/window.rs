@@ -44,7 +44,7 @@ pub(crate) struct Hop {
 
 impl Hop {
     fn new(input: LogicalPlan, time: Column, size: HopSize) -> DataFusionResult<Hop> {
-        let kind = input.schema().field_from_column(&time)?.data_type().clone();
+        let kind = input.schema().qualified_field_from_column(&time)?.1.data_type().clone();
         let mut fields: Vec<_> =
             input.schema().iter().map(|(name, field)| (name.cloned(), Arc::clone(field))).collect();
         fields.extend(
@@ -77,7 +77,9 @@ impl Hop {
         };
         let [start, end] = WINDOW_COLUMNS;
         let mut exprs = columns;
-        exprs.push(window_bound(self.size, false).call(vec![time.clone(), back.clone()]).alias(start));
+        exprs.push(
+            window_bound(self.size, false).call(vec![time.clone(), back.clone()]).alias(start),
+        );
         exprs.push(window_bound(self.size, true).call(vec![time.clone(), back]).alias(end));
         plan = plan.project(exprs)?;
         if size_us % slide_us != 0 {
@@ -115,7 +117,11 @@ impl UserDefinedLogicalNodeCore for Hop {
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Hop: {}, slide={}us, size={}us", self.time, self.size.slide_us, self.size.size_us)?;
+        write!(
+            f,
+            "Hop: {}, slide={}us, size={}us",
+            self.time, self.size.slide_us, self.size.size_us
+        )?;
         match self.size.offset_us {
             0 => Ok(()),
             offset => write!(f, ", offset={offset}us"),
@@ -186,10 +192,8 @@ impl RelationPlanner for WindowPlanner {
         }
         let plan = context.plan(table(args[0])?)?;
         let time = time_column(args[1], &plan, context)?;
-        let sizes = args[2..]
-            .iter()
-            .map(|arg| microseconds(arg, context))
-            .collect::<Result<Vec<_>>>()?;
+        let sizes =
+            args[2..].iter().map(|arg| microseconds(arg, context)).collect::<Result<Vec<_>>>()?;
         let size = match (hops, &sizes[..]) {
             (false, [size, offset @ ..]) => hop_size(*size, *size, offset.first())?,
             (true, [slide, size, offset @ ..]) => hop_size(*slide, *size, offset.first())?,
@@ -204,13 +208,12 @@ impl RelationPlanner for WindowPlanner {
 fn wrong_arguments(function: &str) -> Error {
     let hint = match function {
         "tumble" => "Write TUMBLE(table, time_column, INTERVAL 'size' [, INTERVAL 'offset']).",
-        _ => "Write HOP(table, time_column, INTERVAL 'slide', INTERVAL 'size' [, INTERVAL 'offset']).",
+        _ => {
+            "Write HOP(table, time_column, INTERVAL 'slide', INTERVAL 'size' [, INTERVAL 'offset'])."
+        }
     };
-    Error::new(
-        SqlState::UndefinedFunction,
-        format!("{function} does not take these arguments"),
-    )
-    .hint(hint)
+    Error::new(SqlState::UndefinedFunction, format!("{function} does not take these arguments"))
+        .hint(hint)
 }
 
 fn argument(arg: &FunctionArg) -> Result<&ast::Expr> {

@@ -1,5 +1,9 @@
 //! Functions with Postgres' meaning where DataFusion's differs, or has none.
 
+mod arithmetic;
+mod cast;
+mod decimal;
+mod float_sum;
 mod rank;
 mod single_value;
 mod sum;
@@ -9,6 +13,9 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
+pub(crate) use arithmetic::{ArithmeticOp, arithmetic};
+pub(crate) use cast::{cast_function, differs};
+pub(crate) use decimal::{decimal_of, is_integer};
 pub(crate) use single_value::{SINGLE_VALUE, single_value};
 pub(crate) use window_bound::window_bound;
 

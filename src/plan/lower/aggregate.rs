@@ -16,10 +16,8 @@ impl Lowering<'_> {
     pub(super) fn aggregate(&self, aggregate: &Aggregate) -> Result<Node> {
         let schema = aggregate.input.schema();
         if aggregate.group_expr.iter().any(|expr| matches!(expr, Expr::GroupingSet(_))) {
-            return Err(Error::unsupported(
-                "GROUPING SETS, ROLLUP or CUBE in a materialized view",
-            )
-            .hint("Write one GROUP BY per grouping set and combine them with UNION ALL."));
+            return Err(Error::unsupported("GROUPING SETS, ROLLUP or CUBE in a materialized view")
+                .hint("Write one GROUP BY per grouping set and combine them with UNION ALL."));
         }
         let input = self.lower(&aggregate.input)?;
         let output = aggregate.schema.inner();
@@ -42,12 +40,7 @@ impl Lowering<'_> {
     }
 
     /// `single_value(x)` per group: the rows themselves, of which a group may have one only.
-    fn single_value(
-        &self,
-        aggregate: &Aggregate,
-        call: &LogicalCall,
-        input: Node,
-    ) -> Result<Node> {
+    fn single_value(&self, aggregate: &Aggregate, call: &LogicalCall, input: Node) -> Result<Node> {
         let mut exprs = aggregate.group_expr.clone();
         exprs.extend(call.params.args.iter().cloned());
         let (input, columns) = self.with_columns(input, &exprs, aggregate.input.schema())?;

@@ -48,7 +48,7 @@ impl Lowering<'_> {
         for expr in exprs {
             let physical = self.physical(expr, schema)?;
             let known = plain_column(physical.as_ref())
-                .or_else(|| columns.iter().position(|column| *column == physical));
+                .or_else(|| columns.iter().position(|column| column.as_ref() == physical.as_ref()));
             positions.push(known.unwrap_or(columns.len()));
             if known.is_none() {
                 columns.push(physical);

@@ -43,8 +43,7 @@ impl Lowering<'_> {
             return not_in(sides, left.schema().fields().len());
         }
         let nulls = join.null_equality == NullEquality::NullEqualsNull;
-        let (own_left, own_right) =
-            (left.schema().fields().len(), right.schema().fields().len());
+        let (own_left, own_right) = (left.schema().fields().len(), right.schema().fields().len());
         let width = sides.left.width();
         let Sides { left, right, on, residual } = sides;
         let node = Node::join(kind, on, nulls, residual, left, right);
@@ -125,11 +124,7 @@ fn equal_pairs(
 }
 
 /// `condition` as an equality of an expression over `left` and one over `right`.
-fn equality(
-    condition: &Expr,
-    left: &DFSchema,
-    right: &DFSchema,
-) -> Result<Option<(Expr, Expr)>> {
+fn equality(condition: &Expr, left: &DFSchema, right: &DFSchema) -> Result<Option<(Expr, Expr)>> {
     let Expr::BinaryExpr(binary) = condition else { return Ok(None) };
     if binary.op != Operator::Eq {
         return Ok(None);
@@ -196,8 +191,7 @@ fn not_in(sides: Sides, width: usize) -> Result<Node> {
 fn keys_only(right: Node, on: &[(usize, usize)]) -> (Node, Vec<(usize, usize)>) {
     if on.is_empty() {
         let one = datafusion::physical_expr::expressions::lit(true);
-        let field =
-            arrow::datatypes::Field::new("any", arrow::datatypes::DataType::Boolean, false);
+        let field = arrow::datatypes::Field::new("any", arrow::datatypes::DataType::Boolean, false);
         let schema = Arc::new(arrow::datatypes::Schema::new(vec![field]));
         return (right.project(vec![one], schema).distinct(), vec![]);
     }

@@ -8,8 +8,7 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::{Sort as SortExpr, WindowFunction};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{
-    Expr, FetchType, Limit, LogicalPlan, Operator, SkipType, Sort, Window,
-    WindowFunctionDefinition,
+    Expr, FetchType, Limit, LogicalPlan, Operator, SkipType, Sort, Window, WindowFunctionDefinition,
 };
 
 use super::Lowering;
@@ -109,8 +108,7 @@ impl Lowering<'_> {
             let (input, columns) = self.with_columns(node, &exprs, plan.schema())?;
             let (partition, sort) = columns.split_at(params.partition_by.len());
             let order = itertools::zip_eq(sort, &params.order_by).map(|(&column, sort)| {
-                let options =
-                    SortOptions { descending: !sort.asc, nulls_first: sort.nulls_first };
+                let options = SortOptions { descending: !sort.asc, nulls_first: sort.nulls_first };
                 SortColumn { column, options }
             });
             let width = input.width();

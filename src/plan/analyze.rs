@@ -1,0 +1,114 @@
+//! Analyzer rules of ours: what DataFusion's planner leaves with meanings that are not Postgres'.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan};
+use datafusion::optimizer::AnalyzerRule;
+
+use super::function::{ArithmeticOp, arithmetic, cast_function, differs};
+use super::operator::typed;
+
+/// Before types are coerced: string literals take the type of what they are compared with.
+#[derive(Debug)]
+pub(crate) struct TypeLiterals;
+
+impl AnalyzerRule for TypeLiterals {
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        rewrite(plan, &type_literals)
+    }
+
+    fn name(&self) -> &str {
+        "type_literals"
+    }
+}
+
+/// After types are coerced: conversions and negation as functions of ours.
+#[derive(Debug)]
+pub(crate) struct PostgresCasts;
+
+impl AnalyzerRule for PostgresCasts {
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        rewrite(plan, &postgres_cast)
+    }
+
+    fn name(&self) -> &str {
+        "postgres_casts"
+    }
+}
+
+/// Applies `each` to every expression of the plan, subqueries included, from the leaves up.
+fn rewrite(
+    plan: LogicalPlan,
+    each: &dyn Fn(Expr, &DFSchema) -> Result<Transformed<Expr>>,
+) -> Result<LogicalPlan> {
+    let rewritten = plan.transform_up_with_subqueries(|node| {
+        let mut schema = merge_schema(&node.inputs());
+        if let LogicalPlan::TableScan(scan) = &node {
+            schema.merge(scan.projected_schema.as_ref());
+        }
+        let names = NamePreserver::new(&node);
+        let node = node.map_expressions(|expr| {
+            let name = names.save(&expr);
+            let expr = expr.transform_up(|part| each(part, &schema))?;
+            Ok(expr.update_data(|expr| name.restore(expr)))
+        })?;
+        match node.transformed {
+            true => node.map_data(LogicalPlan::recompute_schema),
+            false => Ok(node),
+        }
+    })?;
+    Ok(rewritten.data)
+}
+
+fn type_literals(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let Expr::InList(InList { expr, list, negated }) = expr else {
+        return Ok(Transformed::no(expr));
+    };
+    let unknown = |item: &Expr| matches!(item, Expr::Literal(ScalarValue::Utf8(_), _));
+    let kind = match unknown(&expr) {
+        false => Some(expr.get_type(schema)?),
+        true => None,
+    };
+    match kind {
+        Some(kind) if !kind.is_string() && !kind.is_null() && list.iter().any(unknown) => {
+            let list = list.into_iter().map(|item| Ok(typed(item, &kind)?));
+            let list = list.collect::<Result<_>>()?;
+            Ok(Transformed::yes(Expr::InList(InList { expr, list, negated })))
+        }
+        _ => Ok(Transformed::no(Expr::InList(InList { expr, list, negated }))),
+    }
+}
+
+fn postgres_cast(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    match expr {
+        Expr::Cast(Cast { expr, field }) => {
+            let from = expr.get_type(schema)?;
+            if !differs(&from, &field) {
+                return Ok(Transformed::no(Expr::Cast(Cast { expr, field })));
+            }
+            let to = match field.data_type() {
+                // DataFusion's own coercions may ask for views of strings; we keep none.
+                DataType::Utf8View | DataType::LargeUtf8 => {
+                    Arc::new(Field::new("", DataType::Utf8, true))
+                }
+                _ => field,
+            };
+            Ok(Transformed::yes(cast_function(to, false).call(vec![*expr])))
+        }
+        Expr::Negative(operand) => {
+            let kind = operand.get_type(schema)?;
+            if !(kind.is_numeric() || matches!(kind, DataType::Interval(_))) {
+                return Ok(Transformed::no(Expr::Negative(operand)));
+            }
+            Ok(Transformed::yes(arithmetic(ArithmeticOp::Negate).call(vec![*operand])))
+        }
+        other => Ok(Transformed::no(other)),
+    }
+}

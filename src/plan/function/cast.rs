@@ -1,0 +1,289 @@
+//! Conversions as Postgres makes them: text in its own forms, rounding instead of truncation, range
+//! errors instead of nulls.
+
+use std::sync::Arc;
+
+use arrow::array::types::{
+    Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
+};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, StringArray};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::error::ArrowError;
+use datafusion::common::Result;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+
+use super::decimal::rounded;
+use crate::error::{Error, SqlState};
+use crate::types::sql_type::SqlType;
+use crate::types::text;
+
+/// The conversion to `to`; an assignment refuses texts that are too long where a cast cuts them.
+pub(crate) fn cast_function(to: FieldRef, assignment: bool) -> Arc<ScalarUDF> {
+    let signature = Signature::any(1, Volatility::Immutable);
+    Arc::new(ScalarUDF::new_from_impl(Cast { to, assignment, signature }))
+}
+
+/// Whether converting `from` to `to` differs from what Arrow's kernel does.
+pub(crate) fn differs(from: &DataType, to: &Field) -> bool {
+    let kind = to.data_type();
+    if kind.is_string() && length(to).is_some() {
+        return true;
+    }
+    if from == kind || from.is_null() || from.is_nested() || kind.is_nested() {
+        return false;
+    }
+    let whole = |kind: &DataType| kind.is_integer();
+    match (from, kind) {
+        (one, other) if one.is_string() != other.is_string() => true,
+        (one, other) if whole(one) && whole(other) => {
+            one.primitive_width() > other.primitive_width()
+        }
+        (DataType::Decimal128(_, _), DataType::Float32 | DataType::Float64) => false,
+        (DataType::Decimal128(_, _), _) | (_, DataType::Decimal128(_, _)) => true,
+        (one, other) => one.is_floating() && (whole(other) || *other == DataType::Float32),
+    }
+}
+
+/// How many characters a `varchar(n)` or `char(n)` holds, and whether it is padded to that.
+fn length(field: &Field) -> Option<(usize, bool)> {
+    match SqlType::of_field(field)? {
+        SqlType::Varchar(Some(length)) => Some((length as usize, false)),
+        SqlType::Char(length) => Some((length as usize, true)),
+        _ => None,
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Cast {
+    to: FieldRef,
+    assignment: bool,
+    signature: Signature,
+}
+
+impl Cast {
+    fn type_name(&self) -> String {
+        match SqlType::of_field(&self.to) {
+            Some(sql_type) => sql_type.to_string(),
+            None => self.to.data_type().to_string(),
+        }
+    }
+}
+
+impl ScalarUDFImpl for Cast {
+    fn name(&self) -> &str {
+        "cast"
+    }
+
+    fn display_name(&self, args: &[Expr]) -> Result<String> {
+        Ok(args.first().map_or_else(String::new, |arg| format!("{arg}::{}", self.type_name())))
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        let arg = args.first().map(|arg| arg.schema_name().to_string()).unwrap_or_default();
+        Ok(format!("{arg}::{}", self.type_name()))
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(self.to.data_type().clone())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        let nullable = args.arg_fields[0].is_nullable();
+        let field = self.to.as_ref().clone().with_name("cast").with_nullable(nullable);
+        Ok(Arc::new(field))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let field = &args.arg_fields[0];
+        match &args.args[0] {
+            ColumnarValue::Array(array) => {
+                Ok(ColumnarValue::Array(converted(array, field, &self.to, self.assignment)?))
+            }
+            ColumnarValue::Scalar(scalar) => {
+                let array = converted(&scalar.to_array()?, field, &self.to, self.assignment)?;
+                let value = datafusion::common::ScalarValue::try_from_array(&array, 0)?;
+                Ok(ColumnarValue::Scalar(value))
+            }
+        }
+    }
+}
+
+/// `array` of type `from` as `to`.
+fn converted(
+    array: &ArrayRef,
+    from: &Field,
+    to: &Field,
+    assignment: bool,
+) -> crate::error::Result<ArrayRef> {
+    let style = text::Style::default();
+    let kind = to.data_type();
+    match (array.data_type(), kind) {
+        (one, other) if one.is_string() && other.is_string() => {
+            fitted(&arrow::compute::cast(array, &DataType::Utf8)?, to, assignment)
+        }
+        (DataType::Boolean, other) if other.is_string() => {
+            let words = array.as_boolean().iter();
+            let words = words.map(|word| word.map(|word| if word { "true" } else { "false" }));
+            let words: ArrayRef = Arc::new(words.collect::<StringArray>());
+            fitted(&words, to, assignment)
+        }
+        (_, other) if other.is_string() => {
+            let cells = text::encode(array, from, &style)?;
+            let texts: StringArray = (0..array.len()).map(|row| cells.text(row)).collect();
+            let texts: ArrayRef = Arc::new(texts);
+            fitted(&texts, to, assignment)
+        }
+        (one, _) if one.is_string() => {
+            let texts = arrow::compute::cast(array, &DataType::Utf8)?;
+            let texts: Vec<Option<&str>> = texts.as_string::<i32>().iter().collect();
+            text::decode(&texts, to, &style)
+        }
+        (DataType::Decimal128(_, from), DataType::Decimal128(precision, scale)) => {
+            Ok(Arc::new(rescaled(array.as_primitive(), *from, *precision, *scale)?))
+        }
+        (DataType::Decimal128(_, scale), other) if other.is_integer() => {
+            let whole = rescaled(array.as_primitive(), *scale, 38, 0)?;
+            narrowed(&(Arc::new(whole) as ArrayRef), other)
+        }
+        (one, DataType::Decimal128(precision, scale)) if one.is_integer() => {
+            let exact = arrow::compute::cast(array, &DataType::Decimal128(20, 0))?;
+            Ok(Arc::new(rescaled(exact.as_primitive(), 0, *precision, *scale)?))
+        }
+        (one, DataType::Decimal128(_, _)) if one.is_floating() => {
+            let cells = text::encode(array, from, &style)?;
+            let texts: Vec<Option<&str>> = (0..array.len()).map(|row| cells.text(row)).collect();
+            text::decode(&texts, to, &style)
+        }
+        (DataType::Float32, other) if other.is_integer() => {
+            let wide = arrow::compute::cast(array, &DataType::Float64)?;
+            rounded_floats(&wide, other)
+        }
+        (DataType::Float64, other) if other.is_integer() => rounded_floats(array, other),
+        (DataType::Float64, DataType::Float32) => {
+            let narrow = arrow::compute::cast(array, kind)?;
+            let pairs = itertools::zip_eq(
+                array.as_primitive::<Float64Type>().values(),
+                narrow.as_primitive::<Float32Type>().values(),
+            );
+            let overflows = |(wide, narrow): (&f64, &f32)| wide.is_finite() && narrow.is_infinite();
+            if pairs.into_iter().any(overflows) {
+                return Err(Error::new(
+                    SqlState::NumericValueOutOfRange,
+                    "value out of range: overflow",
+                ));
+            }
+            Ok(narrow)
+        }
+        (DataType::Boolean, other) if other.is_integer() => Ok(arrow::compute::cast(array, other)?),
+        (one, DataType::Boolean) if one.is_integer() => {
+            let values = arrow::compute::cast(array, &DataType::Int64)?;
+            let values = values.as_primitive::<Int64Type>().iter();
+            Ok(Arc::new(
+                values.map(|value| value.map(|value| value != 0)).collect::<BooleanArray>(),
+            ))
+        }
+        (one, other) if one.is_integer() && other.is_integer() => narrowed(array, other),
+        _ => {
+            let options = CastOptions { safe: false, ..CastOptions::default() };
+            Ok(cast_with_options(array, kind, &options)?)
+        }
+    }
+}
+
+fn out_of_range(kind: &DataType) -> Error {
+    let name = crate::plan::operator::sql_name(kind);
+    Error::new(SqlState::NumericValueOutOfRange, format!("{name} out of range"))
+}
+
+/// Whole numbers as a narrower type.
+fn narrowed(array: &ArrayRef, to: &DataType) -> crate::error::Result<ArrayRef> {
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    cast_with_options(array, to, &options).map_err(|_| out_of_range(to))
+}
+
+/// Floats as whole numbers: half to even.
+fn rounded_floats(array: &ArrayRef, to: &DataType) -> crate::error::Result<ArrayRef> {
+    let values = array.as_primitive::<Float64Type>();
+    // The bounds are powers of two: exact as floats, and the upper one is just out of range.
+    let bound = match to {
+        DataType::Int16 => 32_768.0,
+        DataType::Int32 => 2_147_483_648.0,
+        _ => 9_223_372_036_854_775_808.0,
+    };
+    let whole = |value: f64| {
+        let value = value.round_ties_even();
+        #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+        let whole = value as i64;
+        (value >= -bound && value < bound)
+            .then_some(whole)
+            .ok_or_else(|| ArrowError::ArithmeticOverflow(String::new()))
+    };
+    let rounded: arrow::array::Int64Array =
+        values.try_unary::<_, Int64Type, ArrowError>(whole).map_err(|_| out_of_range(to))?;
+    match to {
+        DataType::Int16 => Ok(Arc::new(rounded.unary::<_, Int16Type>(|value| value as i16))),
+        DataType::Int32 => Ok(Arc::new(rounded.unary::<_, Int32Type>(|value| value as i32))),
+        _ => Ok(Arc::new(rounded)),
+    }
+}
+
+/// Decimals with another number of digits after the point: half away from zero.
+fn rescaled(
+    values: &Decimal128Array,
+    from: i8,
+    precision: u8,
+    scale: i8,
+) -> crate::error::Result<Decimal128Array> {
+    let power = 10_i128.pow(u32::from((i16::from(scale) - i16::from(from)).unsigned_abs().min(38)));
+    let limit = 10_i128.checked_pow(u32::from(precision)).unwrap_or(i128::MAX);
+    let convert = |value: i128| {
+        let value = match scale >= from {
+            true => value.checked_mul(power),
+            false => rounded(value, power).ok(),
+        };
+        value
+            .filter(|value| value.unsigned_abs() < limit.unsigned_abs())
+            .ok_or_else(|| ArrowError::ArithmeticOverflow(String::new()))
+    };
+    let converted: Decimal128Array =
+        values.try_unary::<_, Decimal128Type, ArrowError>(convert).map_err(|_| {
+            let whole = i16::from(precision) - i16::from(scale);
+            Error::new(SqlState::NumericValueOutOfRange, "numeric field overflow").detail(format!(
+                "A field with precision {precision}, scale {scale} must round to an absolute value \
+                 less than 10^{whole}."
+            ))
+        })?;
+    Ok(converted.with_precision_and_scale(precision, scale)?)
+}
+
+/// Texts in a `varchar(n)` or `char(n)`.
+fn fitted(texts: &ArrayRef, to: &Field, assignment: bool) -> crate::error::Result<ArrayRef> {
+    let Some((length, padded)) = length(to) else { return Ok(Arc::clone(texts)) };
+    let fit = |value: &str| -> crate::error::Result<String> {
+        let end = value.char_indices().nth(length).map(|(end, _)| end);
+        let mut kept = value[..end.unwrap_or(value.len())].to_owned();
+        let cut = end.map_or("", |end| &value[end..]);
+        if assignment && cut.chars().any(|c| c != ' ') {
+            let name = if padded { "character" } else { "character varying" };
+            return Err(Error::new(
+                SqlState::StringDataRightTruncation,
+                format!("value too long for type {name}({length})"),
+            ));
+        }
+        if padded {
+            let missing = length.saturating_sub(kept.chars().count());
+            kept.extend(std::iter::repeat_n(' ', missing));
+        }
+        Ok(kept)
+    };
+    let values = texts.as_string::<i32>().iter().map(|value| value.map(fit).transpose());
+    Ok(Arc::new(values.collect::<crate::error::Result<StringArray>>()?))
+}

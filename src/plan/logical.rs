@@ -1,0 +1,222 @@
+//! Which of DataFusion's rules a maintained view's plan goes through, and why not the others.
+//!
+//! Taken: what decorrelates subqueries, extracts equal keys, moves filters down and folds constants.
+//! Left out:
+//! - `ReplaceDistinctWithAggregate`: DISTINCT has an operator of its own.
+//! - `PushDownLimit`, `EliminateLimit`: a fetch pushed into a scan would bound the input once and
+//!   for all, where the first n rows of a changing collection change.
+//! - `SingleDistinctToGroupBy`: distinct arguments are kept per group by the aggregate operator; two
+//!   nested aggregates would hold more state.
+//! - `EliminateGroupByConstant`, `PropagateEmptyRelation`, `UnionsToFilter`: rare, and change what
+//!   EXPLAIN shows more than what is computed.
+//! - `FilterNullJoinKeys`: the join operator does not index null keys.
+//! - `CommonSubexprEliminate`, `ExtractLeafExpressions`, `PushDownLeafProjections`,
+//!   `OptimizeProjections`: column pruning happens on nodes, see `prune`.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::expr::{ScalarFunction, WindowFunction, WindowFunctionParams};
+use datafusion::logical_expr::{
+    Distinct, DistinctOn, Expr, LogicalPlan, LogicalPlanBuilder, Subquery, Volatility,
+    WindowFunctionDefinition, lit,
+};
+use datafusion::optimizer::decorrelate_lateral_join::DecorrelateLateralJoin;
+use datafusion::optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
+use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
+use datafusion::optimizer::eliminate_filter::EliminateFilter;
+use datafusion::optimizer::eliminate_outer_join::EliminateOuterJoin;
+use datafusion::optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
+use datafusion::optimizer::optimize_unions::OptimizeUnions;
+use datafusion::optimizer::push_down_filter::PushDownFilter;
+use datafusion::optimizer::rewrite_set_comparison::RewriteSetComparison;
+use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
+use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
+use datafusion::optimizer::{Optimizer, OptimizerContext, OptimizerRule};
+
+use super::function::single_value;
+use crate::error::{Error, Result};
+
+/// `plan`, analyzed, in the form that is lowered.
+pub(crate) fn optimize(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
+    let plan = single_values(plan, true)?;
+    let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
+        Arc::new(RewriteSetComparison::new()),
+        Arc::new(OptimizeUnions::new()),
+        Arc::new(SimplifyExpressions::new()),
+        Arc::new(DecorrelatePredicateSubquery::new()),
+        Arc::new(ScalarSubqueryToJoin::new()),
+        Arc::new(DecorrelateLateralJoin::new()),
+        Arc::new(ExtractEquijoinPredicate::new()),
+        Arc::new(EliminateFilter::new()),
+        Arc::new(EliminateCrossJoin::new()),
+        Arc::new(EliminateOuterJoin::new()),
+        Arc::new(PushDownFilter::new()),
+    ];
+    let mut config = state.config_options().as_ref().clone();
+    config.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
+    let context = OptimizerContext::new_with_config_options(Arc::new(config))
+        .without_query_execution_start_time()
+        .with_skip_failing_rules(false);
+    Ok(Optimizer::with_rules(rules).optimize(plan, &context, |_, _| {})?)
+}
+
+/// `DISTINCT ON` as the first row by `row_number()`, which lowering knows and DataFusion runs.
+pub(crate) fn distinct_on(
+    plan: LogicalPlan,
+    row_number: &WindowFunctionDefinition,
+) -> Result<LogicalPlan> {
+    let rewritten = plan.transform_up_with_subqueries(|node| match node {
+        LogicalPlan::Distinct(Distinct::On(on)) => {
+            Ok(Transformed::yes(first_rows(on, row_number)?))
+        }
+        other => Ok(Transformed::no(other)),
+    })?;
+    Ok(rewritten.data)
+}
+
+fn first_rows(
+    on: DistinctOn,
+    row_number: &WindowFunctionDefinition,
+) -> datafusion::common::Result<LogicalPlan> {
+    let DistinctOn { on_expr, select_expr, sort_expr, input, .. } = on;
+    let mut number = WindowFunction::new(row_number.clone(), vec![]);
+    let order_by = sort_expr.unwrap_or_default();
+    number.params = WindowFunctionParams { partition_by: on_expr, order_by, ..number.params };
+    let name = "__distinct_on";
+    let number = Expr::from(number).alias(name);
+    let columns = select_expr.iter().map(|expr| match expr {
+        Expr::Column(_) | Expr::Alias(_) => expr.clone(),
+        other => other.clone().alias(other.schema_name().to_string()),
+    });
+    LogicalPlanBuilder::from(input.as_ref().clone())
+        .window(vec![number])?
+        .filter(datafusion::logical_expr::col(name).eq(lit(1_i64)))?
+        .project(columns.collect::<Vec<_>>())?
+        .build()
+}
+
+/// Scalar subqueries that might return several rows, checked: their value is `single_value` of
+/// theirs. Uncorrelated ones too if `all`; DataFusion checks those where it runs them itself.
+pub(crate) fn single_values(plan: LogicalPlan, all: bool) -> Result<LogicalPlan> {
+    let rewritten = plan.transform_down_with_subqueries(|node| {
+        node.map_expressions(|expr| {
+            expr.transform_down(|part| match part {
+                Expr::ScalarSubquery(subquery)
+                    if (all || !subquery.outer_ref_columns.is_empty())
+                        && !at_most_one_row(&subquery.subquery) =>
+                {
+                    let subquery = checked(subquery)?;
+                    Ok(Transformed::yes(Expr::ScalarSubquery(subquery)))
+                }
+                other => Ok(Transformed::no(other)),
+            })
+        })
+    })?;
+    Ok(rewritten.data)
+}
+
+fn at_most_one_row(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+        LogicalPlan::EmptyRelation(_) => true,
+        LogicalPlan::Values(values) => values.values.len() <= 1,
+        LogicalPlan::Limit(limit) => {
+            let one = matches!(
+                limit.fetch.as_deref().and_then(Expr::as_literal),
+                Some(datafusion::common::ScalarValue::Int64(Some(0 | 1)))
+            );
+            one || at_most_one_row(&limit.input)
+        }
+        LogicalPlan::Projection(projection) => at_most_one_row(&projection.input),
+        LogicalPlan::Filter(filter) => at_most_one_row(&filter.input),
+        LogicalPlan::Sort(sort) => at_most_one_row(&sort.input),
+        LogicalPlan::SubqueryAlias(alias) => at_most_one_row(&alias.input),
+        LogicalPlan::Distinct(Distinct::All(input)) => at_most_one_row(input),
+        _ => false,
+    }
+}
+
+fn checked(subquery: Subquery) -> datafusion::common::Result<Subquery> {
+    let Subquery { subquery, outer_ref_columns, spans } = subquery;
+    // Sorting decides nothing about a single row, and would stand in the way of decorrelation.
+    let mut plan = subquery.as_ref();
+    while let LogicalPlan::Sort(sort) = plan
+        && sort.fetch.is_none()
+    {
+        plan = &sort.input;
+    }
+    let (input, value, name) = match plan {
+        LogicalPlan::Projection(projection) if projection.expr.len() == 1 => {
+            let value = projection.expr[0].clone();
+            let name = value.schema_name().to_string();
+            (projection.input.as_ref().clone(), value.unalias(), name)
+        }
+        other => {
+            let column = other.schema().columns().swap_remove(0);
+            let name = column.name.clone();
+            (other.clone(), Expr::Column(column), name)
+        }
+    };
+    let value = single_value().call(vec![value]).alias("__single_value");
+    let plan = LogicalPlanBuilder::from(input)
+        .aggregate(Vec::<Expr>::new(), vec![value])?
+        .project(vec![datafusion::logical_expr::col("__single_value").alias(name)])?
+        .build()?;
+    Ok(Subquery { subquery: Arc::new(plan), outer_ref_columns, spans })
+}
+
+/// Refuses functions whose value changes while the rows stay the same.
+pub(crate) fn refuse_volatile(plan: &LogicalPlan) -> Result<()> {
+    let mut found = None;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|part| {
+                if let Expr::ScalarFunction(ScalarFunction { func, .. }) = part
+                    && volatile(func.name(), func.signature().volatility)
+                {
+                    found.get_or_insert_with(|| func.name().to_owned());
+                    return Ok(TreeNodeRecursion::Stop);
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    match found {
+        None => Ok(()),
+        Some(name) => {
+            let error = Error::unsupported(format!("{name}() in a materialized view"));
+            Err(match name.as_str() {
+                "random" | "uuid" | "gen_random_uuid" => error.hint(
+                    "Its value would change with every evaluation. Make it the DEFAULT of a table's \
+                     column instead.",
+                ),
+                _ => error.hint(
+                    "Its value changes while the rows stay the same. Leave it to the SELECT over \
+                     the view, or make it the DEFAULT of a table's column.",
+                ),
+            })
+        }
+    }
+}
+
+fn volatile(name: &str, volatility: Volatility) -> bool {
+    const OF_THE_MOMENT: [&str; 14] = [
+        "now",
+        "current_timestamp",
+        "current_date",
+        "current_time",
+        "today",
+        "localtimestamp",
+        "localtime",
+        "clock_timestamp",
+        "statement_timestamp",
+        "transaction_timestamp",
+        "current_user",
+        "session_user",
+        "current_schema",
+        "current_database",
+    ];
+    volatility == Volatility::Volatile || OF_THE_MOMENT.contains(&name)
+}

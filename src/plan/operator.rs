@@ -1,0 +1,388 @@
+//! Which operator `a op b` is, by Postgres' rules: operand types, implicit conversions, and the
+//! functions that compute what DataFusion would compute otherwise (silent overflow, other results).
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
+use datafusion::common::{DFSchema, Result as DataFusionResult, ScalarValue};
+use datafusion::logical_expr::expr::Placeholder;
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable};
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+use super::function::{ArithmeticOp, arithmetic, decimal_of, is_integer};
+use crate::error::{Error, Result, SqlState};
+use crate::types::{pg_type, text};
+
+/// Resolves binary operators while SQL becomes expressions.
+#[derive(Debug)]
+pub(crate) struct OperatorPlanner;
+
+impl ExprPlanner for OperatorPlanner {
+    fn plan_binary_op(
+        &self,
+        expr: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> DataFusionResult<PlannerResult<RawBinaryExpr>> {
+        let RawBinaryExpr { op, left, right } = expr;
+        let operands = Operands::new(left, right, schema)?;
+        Ok(resolve(op, operands)?)
+    }
+}
+
+/// Two operands with their types; an operand of unknown type (a string literal, a parameter) has
+/// none.
+struct Operands {
+    left: Expr,
+    right: Expr,
+    types: (Option<DataType>, Option<DataType>),
+}
+
+impl Operands {
+    fn new(left: Expr, right: Expr, schema: &DFSchema) -> Result<Operands> {
+        let (left, right) = (folded(left), folded(right));
+        let types = (known_type(&left, schema)?, known_type(&right, schema)?);
+        Ok(Operands { left, right, types })
+    }
+
+    /// Gives operands of unknown type that of the other one; `text` if both are unknown.
+    fn unify(&mut self) -> Result<(DataType, DataType)> {
+        let (left, right) = match (&self.types.0, &self.types.1) {
+            (None, None) => (DataType::Utf8, DataType::Utf8),
+            (Some(one), None) => (one.clone(), one.clone()),
+            (None, Some(other)) => (other.clone(), other.clone()),
+            (Some(one), Some(other)) => (one.clone(), other.clone()),
+        };
+        self.assume(left.clone(), right.clone())?;
+        Ok((left, right))
+    }
+
+    /// Gives operands of unknown type these types.
+    fn assume(&mut self, left: DataType, right: DataType) -> Result<()> {
+        if self.types.0.is_none() {
+            self.left = typed(std::mem::take(&mut self.left), &left)?;
+            self.types.0 = Some(left);
+        }
+        if self.types.1.is_none() {
+            self.right = typed(std::mem::take(&mut self.right), &right)?;
+            self.types.1 = Some(right);
+        }
+        Ok(())
+    }
+
+    fn original(self, op: BinaryOperator) -> PlannerResult<RawBinaryExpr> {
+        PlannerResult::Original(RawBinaryExpr { op, left: self.left, right: self.right })
+    }
+
+    fn call(self, op: ArithmeticOp) -> PlannerResult<RawBinaryExpr> {
+        PlannerResult::Planned(arithmetic(op).call(vec![self.left, self.right]))
+    }
+
+    /// Both operands converted.
+    fn converted(mut self, left: &DataType, right: &DataType) -> Operands {
+        self.left = cast(self.left, self.types.0.as_ref(), left);
+        self.right = cast(self.right, self.types.1.as_ref(), right);
+        self.types = (Some(left.clone()), Some(right.clone()));
+        self
+    }
+}
+
+fn resolve(op: BinaryOperator, operands: Operands) -> Result<PlannerResult<RawBinaryExpr>> {
+    let function = match op {
+        BinaryOperator::Plus => ArithmeticOp::Add,
+        BinaryOperator::Minus => ArithmeticOp::Subtract,
+        BinaryOperator::Multiply => ArithmeticOp::Multiply,
+        BinaryOperator::Divide => ArithmeticOp::Divide,
+        BinaryOperator::Modulo => ArithmeticOp::Modulo,
+        BinaryOperator::PGExp => return power(operands),
+        BinaryOperator::Eq
+        | BinaryOperator::NotEq
+        | BinaryOperator::Lt
+        | BinaryOperator::LtEq
+        | BinaryOperator::Gt
+        | BinaryOperator::GtEq => return comparison(op, operands),
+        BinaryOperator::And | BinaryOperator::Or => return logical(op, operands),
+        BinaryOperator::StringConcat => return concatenation(op, operands),
+        BinaryOperator::PGRegexMatch
+        | BinaryOperator::PGRegexIMatch
+        | BinaryOperator::PGRegexNotMatch
+        | BinaryOperator::PGRegexNotIMatch => return pattern(op, operands),
+        _ => return Ok(operands.original(op)),
+    };
+    arithmetic_operator(&op, function, operands)
+}
+
+fn arithmetic_operator(
+    op: &BinaryOperator,
+    function: ArithmeticOp,
+    mut operands: Operands,
+) -> Result<PlannerResult<RawBinaryExpr>> {
+    // An unknown operand beside a time is an interval, beside anything else of the same type.
+    let interval = DataType::Interval(IntervalUnit::MonthDayNano);
+    match (&operands.types.0, &operands.types.1) {
+        (Some(time), None) if is_temporal(time) => operands.assume(time.clone(), interval)?,
+        (None, Some(time)) if is_temporal(time) && function == ArithmeticOp::Add => {
+            operands.assume(interval, time.clone())?;
+        }
+        _ => {}
+    }
+    let (left, right) = operands.unify()?;
+    if left.is_null() || right.is_null() {
+        let (left, right) = match left.is_null() {
+            true => (right.clone(), right),
+            false => (left.clone(), left),
+        };
+        return convert_and_call(op, function, operands, &left, &right);
+    }
+    convert_and_call(op, function, operands, &left, &right)
+}
+
+fn convert_and_call(
+    op: &BinaryOperator,
+    function: ArithmeticOp,
+    operands: Operands,
+    left: &DataType,
+    right: &DataType,
+) -> Result<PlannerResult<RawBinaryExpr>> {
+    use ArithmeticOp::{Add, Divide, Multiply, Subtract};
+    let timestamp = DataType::Timestamp(TimeUnit::Microsecond, None);
+    if let Some((left, right)) = numeric_pair(left, right) {
+        let float = matches!(left, DataType::Float32 | DataType::Float64);
+        if function == ArithmeticOp::Modulo && float {
+            return Err(undefined_operator(op, &left, &right));
+        }
+        return Ok(operands.converted(&left, &right).call(function));
+    }
+    let (left, right) = match (left, right, function) {
+        (DataType::Date32, whole, Add | Subtract) if is_integer(whole) => {
+            (DataType::Date32, DataType::Int32)
+        }
+        (whole, DataType::Date32, Add) if is_integer(whole) => (DataType::Int32, DataType::Date32),
+        (DataType::Date32, DataType::Date32, Subtract) => (left.clone(), right.clone()),
+        (DataType::Date32, DataType::Interval(_) | DataType::Time64(_), Add | Subtract) => {
+            (timestamp, right.clone())
+        }
+        (DataType::Interval(_) | DataType::Time64(_), DataType::Date32, Add) => {
+            (left.clone(), timestamp)
+        }
+        (DataType::Timestamp(_, zone), DataType::Date32, Subtract)
+        | (DataType::Date32, DataType::Timestamp(_, zone), Subtract) => {
+            let common = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
+            (common.clone(), common)
+        }
+        (DataType::Timestamp(_, one), DataType::Timestamp(_, other), Subtract) => {
+            let zone = one.clone().or_else(|| other.clone());
+            let common = DataType::Timestamp(TimeUnit::Microsecond, zone);
+            (common.clone(), common)
+        }
+        (
+            DataType::Timestamp(_, _) | DataType::Time64(_),
+            DataType::Interval(_),
+            Add | Subtract,
+        )
+        | (DataType::Interval(_), DataType::Timestamp(_, _) | DataType::Time64(_), Add)
+        | (DataType::Interval(_), DataType::Interval(_), Add | Subtract)
+        | (DataType::Time64(_), DataType::Time64(_), Subtract) => (left.clone(), right.clone()),
+        (DataType::Interval(_), number, Multiply | Divide) if number.is_numeric() => {
+            (left.clone(), DataType::Float64)
+        }
+        (number, DataType::Interval(_), Multiply) if number.is_numeric() => {
+            (DataType::Float64, right.clone())
+        }
+        _ => return Err(undefined_operator(op, left, right)),
+    };
+    Ok(operands.converted(&left, &right).call(function))
+}
+
+/// The types in which two numbers are computed: of one kind; decimals keep their own scales.
+fn numeric_pair(left: &DataType, right: &DataType) -> Option<(DataType, DataType)> {
+    if !left.is_numeric() || !right.is_numeric() {
+        return None;
+    }
+    let float = |kind: &DataType| matches!(kind, DataType::Float32 | DataType::Float64);
+    let decimal = |kind: &DataType| matches!(kind, DataType::Decimal128(_, _));
+    Some(match (left, right) {
+        (DataType::Float32, DataType::Float32) => (DataType::Float32, DataType::Float32),
+        (one, other) if float(one) || float(other) => (DataType::Float64, DataType::Float64),
+        (one, other) if decimal(one) || decimal(other) => (decimal_of(one)?, decimal_of(other)?),
+        (one, other) => {
+            let wider = [one, other].into_iter().max_by_key(|kind| kind.primitive_width())?;
+            (wider.clone(), wider.clone())
+        }
+    })
+}
+
+fn power(mut operands: Operands) -> Result<PlannerResult<RawBinaryExpr>> {
+    let (left, right) = operands.unify()?;
+    if !left.is_numeric() || !right.is_numeric() {
+        return Err(undefined_operator(&BinaryOperator::PGExp, &left, &right));
+    }
+    let operands = operands.converted(&DataType::Float64, &DataType::Float64);
+    let power = datafusion::functions::math::power();
+    Ok(PlannerResult::Planned(power.call(vec![operands.left, operands.right])))
+}
+
+fn comparison(op: BinaryOperator, mut operands: Operands) -> Result<PlannerResult<RawBinaryExpr>> {
+    let (left, right) = operands.unify()?;
+    let common = match (&left, &right) {
+        (one, other) if one == other || one.is_nested() || other.is_nested() => None,
+        (DataType::Null, _) | (_, DataType::Null) => None,
+        (one, other) if one.is_numeric() && other.is_numeric() => {
+            numeric_pair(one, other).filter(|(kind, _)| kind.is_floating()).map(|(kind, _)| kind)
+        }
+        (one, other) if one.is_string() && other.is_string() => None,
+        (DataType::Date32, DataType::Timestamp(_, zone))
+        | (DataType::Timestamp(_, zone), DataType::Date32) => {
+            Some(DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))
+        }
+        (DataType::Timestamp(_, one), DataType::Timestamp(_, other)) => {
+            let zone = one.clone().or_else(|| other.clone());
+            Some(DataType::Timestamp(TimeUnit::Microsecond, zone))
+        }
+        _ => return Err(undefined_operator(&op, &left, &right)),
+    };
+    let operands = match common {
+        Some(common) => operands.converted(&common, &common),
+        None => operands,
+    };
+    Ok(operands.original(op))
+}
+
+fn logical(op: BinaryOperator, mut operands: Operands) -> Result<PlannerResult<RawBinaryExpr>> {
+    operands.assume(DataType::Boolean, DataType::Boolean)?;
+    for kind in [&operands.types.0, &operands.types.1].into_iter().flatten() {
+        if !matches!(kind, DataType::Boolean | DataType::Null) {
+            return Err(Error::new(
+                SqlState::DatatypeMismatch,
+                format!("argument of {op} must be type boolean, not type {}", sql_name(kind)),
+            ));
+        }
+    }
+    Ok(operands.original(op))
+}
+
+fn concatenation(
+    op: BinaryOperator,
+    mut operands: Operands,
+) -> Result<PlannerResult<RawBinaryExpr>> {
+    let list = |kind: &Option<DataType>| kind.as_ref().is_some_and(DataType::is_nested);
+    if list(&operands.types.0) || list(&operands.types.1) {
+        return Ok(operands.original(op));
+    }
+    operands.assume(DataType::Utf8, DataType::Utf8)?;
+    let (left, right) = operands.unify()?;
+    if !(left.is_string() || right.is_string() || left.is_null() || right.is_null()) {
+        return Err(undefined_operator(&op, &left, &right));
+    }
+    Ok(operands.converted(&DataType::Utf8, &DataType::Utf8).original(op))
+}
+
+fn pattern(op: BinaryOperator, mut operands: Operands) -> Result<PlannerResult<RawBinaryExpr>> {
+    operands.assume(DataType::Utf8, DataType::Utf8)?;
+    let (left, right) = operands.unify()?;
+    let text = |kind: &DataType| kind.is_string() || kind.is_null();
+    if !text(&left) || !text(&right) {
+        return Err(undefined_operator(&op, &left, &right));
+    }
+    Ok(operands.original(op))
+}
+
+/// The type of `expr`; none for a string literal or a parameter, which take the type of where they
+/// stand.
+fn known_type(expr: &Expr, schema: &DFSchema) -> Result<Option<DataType>> {
+    Ok(match expr {
+        Expr::Literal(ScalarValue::Utf8(_), _) => None,
+        Expr::Placeholder(Placeholder { field: None, .. }) => None,
+        other => Some(other.get_type(schema)?),
+    })
+}
+
+/// `expr`, a literal or parameter of unknown type, as one of type `to`.
+pub(crate) fn typed(expr: Expr, to: &DataType) -> Result<Expr> {
+    match expr {
+        Expr::Literal(ScalarValue::Utf8(value), metadata) if !to.is_string() => {
+            // A decimal's digits come from the literal, not from the other operand.
+            let to = match (to, &value) {
+                (DataType::Decimal128(_, _), Some(value)) => decimal_of_text(value),
+                _ => to.clone(),
+            };
+            let field = Field::new("literal", to, true);
+            let array = text::decode(&[value.as_deref()], &field, &text::Style::default())?;
+            Ok(Expr::Literal(ScalarValue::try_from_array(&array, 0)?, metadata))
+        }
+        Expr::Placeholder(Placeholder { id, field: None }) => {
+            let field = Arc::new(Field::new("", to.clone(), true));
+            Ok(Expr::Placeholder(Placeholder { id, field: Some(field) }))
+        }
+        other => Ok(other),
+    }
+}
+
+/// The decimal type that holds the digits written.
+fn decimal_of_text(value: &str) -> DataType {
+    let digits = value.trim().split_once('.').map_or(0, |(_, digits)| digits.len());
+    DataType::Decimal128(38, i8::try_from(digits).unwrap_or(38).min(37))
+}
+
+/// A number literal whose type was written around it, as one literal.
+fn folded(expr: Expr) -> Expr {
+    match &expr {
+        Expr::Cast(Cast { expr: inner, field }) => match inner.as_ref() {
+            Expr::Literal(value @ ScalarValue::Int64(_), metadata)
+                if is_integer(field.data_type()) =>
+            {
+                match value.cast_to(field.data_type()) {
+                    Ok(value) if !value.is_null() => Expr::Literal(value, metadata.clone()),
+                    _ => expr,
+                }
+            }
+            _ => expr,
+        },
+        _ => expr,
+    }
+}
+
+/// `expr` of type `from` converted to `to`.
+pub(crate) fn cast(expr: Expr, from: Option<&DataType>, to: &DataType) -> Expr {
+    if from == Some(to) {
+        return expr;
+    }
+    Expr::Cast(Cast::new(Box::new(expr), to.clone()))
+}
+
+fn is_temporal(kind: &DataType) -> bool {
+    matches!(kind, DataType::Timestamp(_, _) | DataType::Date32 | DataType::Time64(_))
+}
+
+/// The type's name as messages say it.
+pub(crate) fn sql_name(kind: &DataType) -> String {
+    match pg_type::element(kind) {
+        Some(element) => format!("{}[]", sql_name(element)),
+        None if kind.is_null() => "unknown".to_owned(),
+        None => pg_type::of_data_type(kind).sql_name.to_owned(),
+    }
+}
+
+fn undefined_operator(op: &BinaryOperator, left: &DataType, right: &DataType) -> Error {
+    Error::new(
+        SqlState::UndefinedFunction,
+        format!("operator does not exist: {} {op} {}", sql_name(left), sql_name(right)),
+    )
+    .hint(
+        "No operator matches the given name and argument types. You might need to add explicit \
+         type casts.",
+    )
+}
+
+/// `42883` for a function that does not take these arguments.
+pub(crate) fn undefined_function(name: &str, types: &[DataType]) -> Error {
+    let types: Vec<String> = types.iter().map(sql_name).collect();
+    Error::new(
+        SqlState::UndefinedFunction,
+        format!("function {name}({}) does not exist", types.join(", ")),
+    )
+    .hint(
+        "No function matches the given name and argument types. You might need to add explicit \
+         type casts.",
+    )
+}

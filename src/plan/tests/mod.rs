@@ -1,0 +1,4 @@
+//! Plans as text, and queries run: over a few relations, through the whole planner.
+
+mod fixture;
+mod lowering;
