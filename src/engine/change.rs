@@ -1,7 +1,9 @@
 //! Changes of tables on their way out: sent at once, or kept in a block.
 
 use arrow::array::{BooleanArray, RecordBatch, UInt32Array};
-use arrow::compute::{concat_batches, filter_record_batch, interleave_record_batch, take_record_batch};
+use arrow::compute::{
+    concat_batches, filter_record_batch, interleave_record_batch, take_record_batch,
+};
 
 use super::collections::{Collections, Edit, Position};
 use super::keys::{SameKey, duplicate_key, same_key};

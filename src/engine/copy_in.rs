@@ -127,8 +127,7 @@ impl Session {
         let reader = CopyReader::new(&target.table.name.name, names, copy.options.clone());
         let style = self.text_style();
         let count = columns.len();
-        self.copy =
-            Some(CopyIn { target, columns, fields, reader, style, batches: vec![] });
+        self.copy = Some(CopyIn { target, columns, fields, reader, style, batches: vec![] });
         Ok(Response::CopyIn { columns: count, binary: false })
     }
 
@@ -176,10 +175,7 @@ impl Session {
     /// Always `57014`, which is what the client is to be told.
     pub fn copy_fail(&mut self, reason: &str) -> Result<Response> {
         self.fail();
-        Err(Error::new(
-            SqlState::QueryCanceled,
-            format!("COPY from stdin failed: {reason}"),
-        ))
+        Err(Error::new(SqlState::QueryCanceled, format!("COPY from stdin failed: {reason}")))
     }
 
     /// How this session writes and reads values as text.

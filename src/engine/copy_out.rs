@@ -44,9 +44,10 @@ impl Session {
         } else {
             columns.iter().map(|(column, _)| column.clone()).collect::<Vec<_>>()
         };
-        let relation = object.relation_name().cloned().unwrap_or_else(|| {
-            crate::types::QualifiedName::new(String::new(), object.name())
-        });
+        let relation = object
+            .relation_name()
+            .cloned()
+            .unwrap_or_else(|| crate::types::QualifiedName::new(String::new(), object.name()));
         let known = Known { schema: &relation.schema, name: &relation.name, alias: &relation.name };
         columns_of(known, &listed)
     }

@@ -141,7 +141,10 @@ impl CopyReader {
                 if !self.quoted {
                     return Some(at);
                 }
-            } else if csv && self.quoted && byte == self.options.escape && byte != self.options.quote
+            } else if csv
+                && self.quoted
+                && byte == self.options.escape
+                && byte != self.options.quote
             {
                 // An escaped quote does not end the quotes.
                 self.searched += usize::from(pending.get(at + 1) == Some(&self.options.quote));
@@ -218,7 +221,8 @@ impl CopyReader {
             let from = cells.bytes.len();
             let (mut inside, mut was_quoted) = (false, false);
             while let Some(&byte) = record.get(at) {
-                if inside && byte == escape && record.get(at + 1).is_some_and(|&next| next == quote) {
+                if inside && byte == escape && record.get(at + 1).is_some_and(|&next| next == quote)
+                {
                     cells.bytes.push(quote);
                     at += 1;
                 } else if byte == quote {
@@ -245,8 +249,11 @@ impl CopyReader {
 
     fn bad(&self, message: &str, record: &[u8]) -> Error {
         let text = String::from_utf8_lossy(record);
-        Error::new(SqlState::BadCopyFileFormat, message)
-            .detail(format!("COPY {}, line {}: \"{text}\"", self.table, self.line.max(1)))
+        Error::new(SqlState::BadCopyFileFormat, message).detail(format!(
+            "COPY {}, line {}: \"{text}\"",
+            self.table,
+            self.line.max(1)
+        ))
     }
 }
 

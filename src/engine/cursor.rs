@@ -188,8 +188,7 @@ impl Session {
             Rows::Forward { stream, pending: None }
         };
         let kept = self.block.is_none();
-        let cursor =
-            Cursor { text: declare.text.clone(), hold: declare.hold, kept, schema, rows };
+        let cursor = Cursor { text: declare.text.clone(), hold: declare.hold, kept, schema, rows };
         self.cursors.insert(declare.name.clone(), cursor);
         Ok(Response::done("DECLARE CURSOR"))
     }

@@ -41,9 +41,8 @@ impl Session {
                 written("Delete on", &delete.table.name, Some(&plan.select))?
             }
             _ => {
-                return Err(Error::unsupported("EXPLAIN of this statement").hint(
-                    "Explain a query, CREATE MATERIALIZED VIEW, INSERT, UPDATE or DELETE.",
-                ));
+                return Err(Error::unsupported("EXPLAIN of this statement")
+                    .hint("Explain a query, CREATE MATERIALIZED VIEW, INSERT, UPDATE or DELETE."));
             }
         };
         if statement.analyze {
@@ -68,9 +67,8 @@ impl Session {
         let Response::Rows { rows, .. } = self.select(query, parsed, arguments).await? else {
             return Err(Error::internal("a query has no rows"));
         };
-        let count = |sum, batch: arrow::array::RecordBatch| {
-            std::future::ready(Ok(sum + batch.num_rows()))
-        };
+        let count =
+            |sum, batch: arrow::array::RecordBatch| std::future::ready(Ok(sum + batch.num_rows()));
         let rows: usize = rows.try_fold(0, count).await?;
         let ms = (monotonic() - started).as_secs_f64() * 1000.0;
         Ok(format!("\nRows: {rows}\nExecution Time: {ms:.3} ms"))

@@ -120,7 +120,12 @@ impl Session {
                 }
             }
         });
-        Ok(Response::Rows { schema: changes, rows: Box::pin(rows), verb: "SUBSCRIBE", counted: true })
+        Ok(Response::Rows {
+            schema: changes,
+            rows: Box::pin(rows),
+            verb: "SUBSCRIBE",
+            counted: true,
+        })
     }
 
     /// Appends Arrow rows to a table: as INSERT does, columns matched by name.
@@ -149,8 +154,7 @@ impl Session {
         } else {
             let mut scope = self.scope();
             let id = scope.add_local(ROWS, schema);
-            let select =
-                self.planner(scope).query_into(&parts.query()?, "", &[], &fields)?;
+            let select = self.planner(scope).query_into(&parts.query()?, "", &[], &fields)?;
             let given = HashMap::from([target::provider(id, rows)]);
             let select = Arguments::none().bind(select)?;
             concat_batches(&select.schema, &self.collect(&select, given).await?)?
@@ -188,10 +192,8 @@ fn received(
 /// `_epoch`, `_diff`, then the relation's columns.
 fn change_schema(schema: &SchemaRef) -> SchemaRef {
     let own = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
-    let change = [
-        Field::new("_epoch", DataType::Int64, false),
-        Field::new("_diff", DataType::Int64, false),
-    ];
+    let change =
+        [Field::new("_epoch", DataType::Int64, false), Field::new("_diff", DataType::Int64, false)];
     Arc::new(Schema::new(change.into_iter().chain(own).collect::<Vec<_>>()))
 }
 

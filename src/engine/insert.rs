@@ -74,9 +74,7 @@ impl Session {
             Action::Simple(conflict) => {
                 self.insert_rows(&plan.target.table, rows, conflict).await?
             }
-            Action::Update(upsert) => {
-                self.upsert(&plan.target, *upsert, &rows, arguments).await?
-            }
+            Action::Update(upsert) => self.upsert(&plan.target, *upsert, &rows, arguments).await?,
         };
         let returning = plan.returning.map(|select| (&plan.target, select));
         self.answer("INSERT 0", count, written, returning, arguments).await
@@ -130,9 +128,7 @@ fn plan_source(
     }
     if named && width < room {
         let (_, position) = insert.columns[width];
-        return Err(
-            Error::syntax("INSERT has more target columns than expressions").at(position)
-        );
+        return Err(Error::syntax("INSERT has more target columns than expressions").at(position));
     }
     if !named {
         *columns = (0..width).collect();

@@ -66,8 +66,11 @@ fn equal(left: &KeyBatch, i: usize, right: &KeyBatch, j: usize) -> bool {
 pub(super) fn duplicate_key(table: &Table, rows: &RecordBatch, row: usize) -> Error {
     let definition = &table.definition;
     let name = definition.primary_key_name.as_deref().unwrap_or(&table.name.name);
-    let columns: Vec<_> =
-        definition.primary_key.iter().map(|&column| definition.columns[column].name.as_str()).collect();
+    let columns: Vec<_> = definition
+        .primary_key
+        .iter()
+        .map(|&column| definition.columns[column].name.as_str())
+        .collect();
     let error = Error::new(
         SqlState::UniqueViolation,
         format!("duplicate key value violates unique constraint \"{name}\""),

@@ -45,7 +45,8 @@ impl Session {
         };
         let params = params.into_iter().enumerate().map(|(index, data_type)| {
             let declared = types.get(index).cloned().flatten();
-            declared.unwrap_or_else(|| Arc::new(Field::new(format!("${}", index + 1), data_type, true)))
+            declared
+                .unwrap_or_else(|| Arc::new(Field::new(format!("${}", index + 1), data_type, true)))
         });
         Ok(Prepared { parsed: Arc::clone(parsed), params: params.collect(), schema })
     }
@@ -161,16 +162,11 @@ impl Session {
         let parts = Parts::from(known)?;
         let query = values.iter().fold(parts, |parts, value| parts.expr(value.clone())).query()?;
         let planner = self.planner(scope);
-        let select = planner.query_into(
-            &query,
-            &parsed.message,
-            &arguments.types,
-            &prepared.params,
-        )?;
+        let select =
+            planner.query_into(&query, &parsed.message, &arguments.types, &prepared.params)?;
         let select = arguments.bind(select)?;
         let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(1));
-        let row =
-            RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &options)?;
+        let row = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &options)?;
         let given = HashMap::from([super::target::provider(one, row)]);
         let rows = self.collect(&select, given).await?;
         rows.into_iter().next().ok_or_else(|| Error::internal("EXECUTE has no arguments"))

@@ -75,17 +75,14 @@ impl Session {
     }
 
     /// All that can be read now, so that every later statement of the block sees the same epoch.
-    async fn read_everything(
-        &self,
-        catalog: &Catalog,
-        wanted: &[ObjectId],
-    ) -> Result<Collections> {
+    async fn read_everything(&self, catalog: &Catalog, wanted: &[ObjectId]) -> Result<Collections> {
         let readable = |object: &&Arc<Object>| match &***object {
             Object::Table(_) => true,
             Object::MaterializedView(view) => self.shared.is_ready(view.id),
             _ => false,
         };
-        let mut all: Vec<_> = catalog.objects().filter(readable).map(|object| object.id()).collect();
+        let mut all: Vec<_> =
+            catalog.objects().filter(readable).map(|object| object.id()).collect();
         all.extend(wanted);
         all.sort_unstable();
         all.dedup();

@@ -52,7 +52,8 @@ impl Rows {
                 Some(columns) => batch.project(columns)?,
                 None => batch,
             };
-            let expanded = if self.numbered { live(&batch, delta)? } else { expand(&batch, delta)? };
+            let expanded =
+                if self.numbered { live(&batch, delta)? } else { expand(&batch, delta)? };
             batches.extend(expanded.filter(|batch| batch.num_rows() > 0));
         }
         Ok(batches)
@@ -108,10 +109,7 @@ fn live(batch: &RecordBatch, delta: &Delta) -> Result<Option<RecordBatch>> {
     repeat(batch, weights.iter().map(|&weight| usize::from(weight > 0)))
 }
 
-fn repeat(
-    batch: &RecordBatch,
-    times: impl Iterator<Item = usize>,
-) -> Result<Option<RecordBatch>> {
+fn repeat(batch: &RecordBatch, times: impl Iterator<Item = usize>) -> Result<Option<RecordBatch>> {
     let mut indices = Vec::with_capacity(batch.num_rows());
     for (row, count) in times.enumerate() {
         let row = u32::try_from(row).expect("a batch has fewer than 2^32 rows");

@@ -127,7 +127,8 @@ impl Rules {
             let verdict = check.evaluate(batch)?;
             let verdict = verdict.as_boolean();
             // Null satisfies a CHECK.
-            let failed = (0..verdict.len()).find(|&row| verdict.is_valid(row) && !verdict.value(row));
+            let failed =
+                (0..verdict.len()).find(|&row| verdict.is_valid(row) && !verdict.value(row));
             if let Some(row) = failed {
                 let message = format!(
                     "new row for relation \"{}\" violates check constraint \"{name}\"",

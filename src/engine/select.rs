@@ -120,7 +120,8 @@ fn guarded(
             if left.is_some_and(|left| left.is_zero()) {
                 return Some((Err(timed_out()), None));
             }
-            let next = cancel.guard(left, async { rows.next().await.transpose().map_err(Error::from) });
+            let next =
+                cancel.guard(left, async { rows.next().await.transpose().map_err(Error::from) });
             match cancel.check().and(next.await) {
                 Ok(None) => None,
                 Ok(Some(batch)) => match select.rename(&batch) {

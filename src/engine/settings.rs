@@ -286,7 +286,11 @@ mod tests {
             ("work_mem", "8192", "8MB"),
             ("TimeZone", "europe/berlin", "Europe/Berlin"),
             ("timezone", "utc", "UTC"),
-            ("timezone", "Mars/Base", "22023: invalid value for parameter \"TimeZone\": \"Mars/Base\""),
+            (
+                "timezone",
+                "Mars/Base",
+                "22023: invalid value for parameter \"TimeZone\": \"Mars/Base\"",
+            ),
             ("standard_conforming_strings", "true", "on"),
             ("client_min_messages", "WARNING", "warning"),
             ("datestyle", "ISO", "ISO, MDY"),

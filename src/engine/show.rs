@@ -30,7 +30,8 @@ impl Session {
         let mut rows: Vec<(String, String)> = vec![];
         for object in catalog.objects().filter(|object| object.kind() == show.kind) {
             let schema = object.relation_name().map_or("", |name| name.schema.as_str());
-            let listed = show.kind == ObjectKind::Schema || path.iter().any(|known| known == schema);
+            let listed =
+                show.kind == ObjectKind::Schema || path.iter().any(|known| known == schema);
             if listed && like(object.name()) {
                 rows.push((object.name().to_owned(), schema.to_owned()));
             }
@@ -48,7 +49,8 @@ impl Session {
         let scope = self.scope();
         let object = scope.object(name)?;
         let columns = object.columns();
-        let text = |value: &dyn Fn(&Column) -> String| columns.iter().map(value).collect::<Vec<_>>();
+        let text =
+            |value: &dyn Fn(&Column) -> String| columns.iter().map(value).collect::<Vec<_>>();
         let extra = |column: &Column| match (&column.generated, &column.default) {
             (Some(generated), _) => format!("generated always as ({generated}) stored"),
             (None, Some(default)) => default.clone(),
@@ -70,10 +72,7 @@ impl Session {
             return Err(wrong_kind(object, kind).at(name.position));
         }
         let shown = object.relation_name().map_or_else(String::new, ToString::to_string);
-        let batch = table(&[
-            ("name", vec![shown]),
-            ("create_statement", vec![String::new()]),
-        ])?;
+        let batch = table(&[("name", vec![shown]), ("create_statement", vec![String::new()])])?;
         Ok(Response::batch(batch, "SHOW", false))
     }
 }

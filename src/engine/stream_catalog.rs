@@ -51,7 +51,13 @@ fn schema(name: &str) -> SchemaRef {
     let switch = |name: &str| Field::new(name, DataType::Boolean, false);
     let own = match name {
         "sources" => {
-            vec![number("rows"), number("bad_rows"), text("position"), switch("done"), text("error")]
+            vec![
+                number("rows"),
+                number("bad_rows"),
+                text("position"),
+                switch("done"),
+                text("error"),
+            ]
         }
         "views" => vec![
             switch("ready"),
@@ -111,7 +117,9 @@ pub(super) fn rows(name: &str, catalog: &Catalog, status: &Status) -> Result<Del
 }
 
 fn numbers(values: impl Iterator<Item = u64>) -> ArrayRef {
-    Arc::new(Int64Array::from_iter_values(values.map(|value| i64::try_from(value).unwrap_or(i64::MAX))))
+    Arc::new(Int64Array::from_iter_values(
+        values.map(|value| i64::try_from(value).unwrap_or(i64::MAX)),
+    ))
 }
 
 fn texts(values: impl Iterator<Item = Option<String>>) -> ArrayRef {

@@ -140,8 +140,11 @@ impl Session {
 
     /// Fails where a transaction is read-only.
     pub(super) fn refuse_read_only(&self, verb: &str) -> Result<()> {
-        let setting =
-            if self.block.is_some() { "transaction_read_only" } else { "default_transaction_read_only" };
+        let setting = if self.block.is_some() {
+            "transaction_read_only"
+        } else {
+            "default_transaction_read_only"
+        };
         match self.settings.get(setting).as_deref() {
             Ok("on") => Err(Error::new(
                 SqlState::ReadOnlySqlTransaction,
@@ -263,10 +266,7 @@ impl Session {
     fn find_savepoint(&mut self, verb: &str, name: &str) -> Result<usize> {
         let block = self.explicit_block(verb)?;
         block.savepoints.iter().rposition(|savepoint| savepoint.name == name).ok_or_else(|| {
-            Error::new(
-                SqlState::InvalidSavepoint,
-                format!("savepoint \"{name}\" does not exist"),
-            )
+            Error::new(SqlState::InvalidSavepoint, format!("savepoint \"{name}\" does not exist"))
         })
     }
 
@@ -327,7 +327,11 @@ impl Session {
             Ok("read uncommitted") => "read uncommitted",
             _ => "repeatable read",
         };
-        TransactionModes { isolation: Some(isolation), read_only: Some(read_only), deferrable: None }
+        TransactionModes {
+            isolation: Some(isolation),
+            read_only: Some(read_only),
+            deferrable: None,
+        }
     }
 
     /// Whether a failed or open block stands in the way of a statement that cannot be undone.

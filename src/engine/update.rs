@@ -162,10 +162,7 @@ fn found_schema(select: &Select) -> arrow::datatypes::SchemaRef {
     select.schema.clone()
 }
 
-fn refuse_returning(
-    returning: Option<&Vec<SelectItem>>,
-    others: &[TableWithJoins],
-) -> Result<()> {
+fn refuse_returning(returning: Option<&Vec<SelectItem>>, others: &[TableWithJoins]) -> Result<()> {
     if returning.is_some() && !others.is_empty() {
         return Err(Error::unsupported("RETURNING together with FROM or USING")
             .hint("Use a subquery in WHERE instead of FROM or USING."));

@@ -113,8 +113,7 @@ impl Session {
         let pairs: Vec<(usize, Position)> =
             same.stored.iter().enumerate().filter_map(|(row, at)| Some((row, (*at)?))).collect();
         let existing: Vec<Position> = pairs.iter().map(|&(_, at)| at).collect();
-        let proposed: UInt32Array =
-            pairs.iter().map(|&(row, _)| u32::try_from(row).ok()).collect();
+        let proposed: UInt32Array = pairs.iter().map(|&(row, _)| u32::try_from(row).ok()).collect();
         let existing_rows = target.cast_rows(stored, &existing)?;
         let given = [
             provider(target.stored, numbered(&existing_rows)?),

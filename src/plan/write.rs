@@ -109,7 +109,8 @@ impl Parts {
     /// Never.
     pub fn query(self) -> Result<Query> {
         // The parser fills in the many fields that such a query does not use.
-        let mut parser = Parser::new(&PostgreSqlDialect {}).try_with_sql("SELECT 1").map_err(bug)?;
+        let mut parser =
+            Parser::new(&PostgreSqlDialect {}).try_with_sql("SELECT 1").map_err(bug)?;
         let mut query = *parser.parse_query().map_err(bug)?;
         let SetExpr::Select(select) = query.body.as_mut() else {
             return Err(Error::internal("SELECT 1 is not a select"));

@@ -2,8 +2,8 @@
 
 pub mod command;
 pub mod fabric;
-pub mod request;
-pub mod worker;
 pub mod handle;
+pub mod request;
 pub mod source;
+pub mod worker;
 pub use handle::Runtime;

@@ -2,6 +2,8 @@
 
 pub mod accumulator;
 pub mod arrangement;
+pub mod chain;
+pub mod chunk;
 pub mod exact_float;
 pub mod groups;
 pub mod index;
@@ -9,7 +11,8 @@ pub mod ordered;
 pub mod saved;
 pub mod segmented;
 
-pub use arrangement::{Arrangement, ArrangementId, Arrangements, Matches};
+pub use arrangement::{Arrangement, ArrangementId, Arrangements};
+pub use chain::{Chains, Cursor, Matches};
 pub use groups::GroupTable;
 pub use index::{NONE, RowIndex};
 pub use saved::Saved;

@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 
 use arrow::array::{RecordBatch, UInt32Array};
-use arrow::compute::take_record_batch;
 
 use crate::error::Result;
-use crate::types::Vnode;
+use crate::types::{Vnode, take_rows};
 
 /// Saved state of one operator (of one worker, or gathered from several).
 ///
@@ -32,7 +31,7 @@ impl Saved {
             by_vnode.entry(Vnode::of_hash(hash)).or_default().push(row);
         }
         for (vnode, rows) in by_vnode {
-            let piece = take_record_batch(batch, &UInt32Array::from(rows))?;
+            let piece = take_rows(batch, &UInt32Array::from(rows))?;
             self.parts.entry((name, vnode)).or_default().push(piece);
         }
         Ok(())

@@ -132,11 +132,7 @@ impl Delta {
     /// # Errors
     /// Only what Arrow's take kernel reports for a malformed batch.
     pub fn take(&self, indices: &UInt32Array) -> Result<Delta> {
-        let batch = if self.batch.num_columns() == 0 {
-            empty_columns(self.batch.schema(), indices.len())?
-        } else {
-            take_record_batch(&self.batch, indices)?
-        };
+        let batch = take_rows(&self.batch, indices)?;
         let weights = match &self.weights {
             Weights::One => Weights::One,
             Weights::Each(weights) => {
@@ -198,6 +194,18 @@ impl Delta {
     pub fn byte_size(&self) -> usize {
         self.batch.get_array_memory_size()
     }
+}
+
+/// The rows of `batch` named by `indices`, in that order; also where it has no columns, which Arrow's
+/// own function refuses.
+///
+/// # Errors
+/// If a column of the result would be too long for an Arrow array.
+pub fn take_rows(batch: &RecordBatch, indices: &UInt32Array) -> Result<RecordBatch> {
+    if batch.num_columns() == 0 {
+        return empty_columns(batch.schema(), indices.len());
+    }
+    Ok(take_record_batch(batch, indices)?)
 }
 
 /// A batch without columns: only its number of rows says anything.

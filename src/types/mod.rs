@@ -9,7 +9,7 @@ pub mod pg_type;
 pub mod sql_type;
 pub mod text;
 
-pub use delta::{Delta, Weights};
+pub use delta::{Delta, Weights, take_rows};
 pub use id::{Epoch, ObjectId, Vnode};
 pub use name::QualifiedName;
 pub use sql_type::SqlType;

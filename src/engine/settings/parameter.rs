@@ -71,9 +71,8 @@ const fn reported(
 
 const ISOLATION: &[&str] =
     &["serializable", "repeatable read", "read committed", "read uncommitted"];
-const LEVELS: &[&str] = &[
-    "debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error",
-];
+const LEVELS: &[&str] =
+    &["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error"];
 
 /// Every setting, by name.
 #[rustfmt::skip]
@@ -192,7 +191,9 @@ impl Parameter {
                     .iter()
                     .find(|word| **word == lower || Some(**word) == switch)
                     .map(|word| (*word).to_owned())
-                    .ok_or_else(|| invalid().hint(format!("Available values: {}.", words.join(", "))))
+                    .ok_or_else(|| {
+                        invalid().hint(format!("Available values: {}.", words.join(", ")))
+                    })
             }
             Kind::List => Ok(print_list(values)),
             Kind::TimeZone => time_zone(&text).ok_or_else(invalid),
@@ -293,7 +294,9 @@ fn print_list(values: &[String]) -> String {
     };
     let quoted = values.iter().flat_map(|value| {
         // A single string may hold a whole list, as in a start-up message.
-        split_list(value).into_iter().map(|part| if plain(&part) { part } else { format!("\"{part}\"") })
+        split_list(value)
+            .into_iter()
+            .map(|part| if plain(&part) { part } else { format!("\"{part}\"") })
     });
     quoted.collect::<Vec<_>>().join(", ")
 }

@@ -71,7 +71,8 @@ impl Accumulator {
             }
             (Function::Sum | Function::Average, Some(DataType::Interval(unit))) => {
                 let average = function == Function::Average;
-                let sums = || IntervalSums { cells: SegmentedVec::new(), average, suspects: vec![] };
+                let sums =
+                    || IntervalSums { cells: SegmentedVec::new(), average, suspects: vec![] };
                 (*unit == IntervalUnit::MonthDayNano).then(|| State::IntervalSum(sums()))
             }
             (Function::Sum | Function::Average, Some(argument)) => {

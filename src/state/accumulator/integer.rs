@@ -159,7 +159,9 @@ impl Sums {
             if cell.count > 0 { self.result(cell) } else { None }
         });
         if self.result == DataType::Int64 {
-            Arc::new(results.map(|value| value.and_then(|v| v.try_into().ok())).collect::<Int64Array>())
+            Arc::new(
+                results.map(|value| value.and_then(|v| v.try_into().ok())).collect::<Int64Array>(),
+            )
         } else {
             let array: Decimal128Array = results.collect();
             Arc::new(array.with_data_type(self.result.clone()))

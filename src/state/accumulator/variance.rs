@@ -130,7 +130,8 @@ impl Variances {
     }
 
     fn result(&self, cell: &Moments) -> Option<f64> {
-        let count = u64::try_from(cell.count).ok().filter(|count| *count > u64::from(self.sample))?;
+        let count =
+            u64::try_from(cell.count).ok().filter(|count| *count > u64::from(self.sample))?;
         if cell.specials.sum().is_some() {
             return Some(f64::NAN);
         }

@@ -82,10 +82,17 @@ impl GroupTable {
     /// If the array's type is not the table's.
     pub fn assign_owned(&mut self, owners: &[u32], values: &ArrayRef) -> Result<Vec<u32>> {
         let keys = self.encoder.encode(std::slice::from_ref(values), values.len())?;
-        assert!(keys.nulls.is_none_or(|nulls| nulls.null_count() == 0), "owned values are not null");
+        assert!(
+            keys.nulls.is_none_or(|nulls| nulls.null_count() == 0),
+            "owned values are not null"
+        );
         let keys = KeyBatch { nulls: None, ..keys };
-        let hashes: Vec<u64> =
-            keys.hashes.iter().zip_eq(owners).map(|(hash, owner)| with_owner(*hash, *owner)).collect();
+        let hashes: Vec<u64> = keys
+            .hashes
+            .iter()
+            .zip_eq(owners)
+            .map(|(hash, owner)| with_owner(*hash, *owner))
+            .collect();
         Ok(self.assign_keys(&keys, &hashes, owners))
     }
 

@@ -1,0 +1,321 @@
+//! Applying staged deltas.
+//!
+//! Insertions are appended without looking for equal rows: a collection that only grows pays nothing
+//! for consolidation. Only a row with a negative weight is *looked up*: it cancels equal rows in its
+//! key's chain. Insertions are looked up too while rows of negative weight are present, and for *hot*
+//! keys, whose chains are so long that their rows are indexed by the hash of the whole row.
+
+use std::collections::HashMap;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array, make_comparator};
+use arrow::compute::kernels::cmp::not_distinct;
+use arrow::compute::{SortOptions, take};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{Arrangement, ChunkCount, Staged};
+use crate::error::Result;
+use crate::types::{self, Delta};
+
+/// A chain longer than this makes its key hot at the next lookup.
+const CHAIN_MAX: u32 = 32;
+/// Lookups settled at once: with their candidates, a moderate amount of memory.
+const LOOKUPS: usize = 4096;
+/// Rows of a key that becomes hot read at once.
+const HEAT_ROWS: usize = 1 << 14;
+
+/// A staged row that must find equal rows.
+struct Lookup {
+    row: u32,
+    entry: u32,
+    /// What of its weight is still to be applied.
+    weight: i64,
+    /// Hash of the whole row, if the key is hot.
+    hash: u64,
+}
+
+/// Candidates for lookups: parallel vectors.
+#[derive(Default)]
+struct Candidates {
+    lookup: Vec<u32>,
+    state: Vec<u32>,
+}
+
+impl Arrangement {
+    /// Makes staged deltas permanent.
+    pub fn commit(&mut self) {
+        self.staged_rows = 0;
+        let staged = std::mem::take(&mut self.staged);
+        // ORDER: all appending before all looking up, so that a deletion finds the insertion of the
+        // same epoch, whichever delta came first.
+        let lookups: Vec<Vec<Lookup>> = staged.iter().map(|staged| self.append(staged)).collect();
+        let mut touched = vec![];
+        for (staged, mut lookups) in itertools::zip_eq(&staged, lookups) {
+            touched.extend(lookups.iter().map(|l| (staged.keys.hashes[l.row as usize], l.entry)));
+            for block in lookups.chunks_mut(LOOKUPS) {
+                self.settle(&staged.delta, block);
+                self.append_rest(&staged.delta, block);
+            }
+        }
+        // ORDER: keys go last, since lookups name their entries.
+        for (hash, entry) in touched {
+            self.chains.remove_if_empty(hash, entry);
+        }
+    }
+
+    /// Appends the rows of a delta that need no lookup, and returns the others.
+    fn append(&mut self, Staged { delta, keys }: &Staged) -> Vec<Lookup> {
+        let entries = self.chains.find_or_insert(keys);
+        let plain = |row: usize| {
+            delta.weight(row) > 0
+                && self.negative == 0
+                && (self.hot.is_empty() || !self.chains.hot(entries[row]))
+        };
+        let plain: Vec<bool> = (0..delta.rows()).map(plain).collect();
+        if plain.iter().all(|&plain| plain) {
+            self.link(&delta.batch, |row| (entries[row], delta.weight(row)));
+            return vec![];
+        }
+        let (mut rows, mut lookups) = (vec![], vec![]);
+        for (row, &entry) in entries.iter().enumerate() {
+            if plain[row] {
+                rows.push(row as u32);
+            } else {
+                let weight = delta.weight(row);
+                lookups.push(Lookup { row: row as u32, entry, weight, hash: 0 });
+            }
+        }
+        let batch = take_rows(&delta.batch, &rows);
+        let at = |row: usize| rows[row] as usize;
+        self.link(&batch, |row| (entries[at(row)], delta.weight(at(row))));
+        lookups
+    }
+
+    /// Adds the rows of `batch` with entry and weight of each, and returns their numbers.
+    fn link(&mut self, batch: &RecordBatch, row: impl Fn(usize) -> (u32, i64)) -> Vec<u32> {
+        let mut numbers = Vec::with_capacity(batch.num_rows());
+        self.chunks.append(batch, &mut numbers);
+        self.counts.resize(self.chunks.len() as usize, ChunkCount::default());
+        for (at, &number) in numbers.iter().enumerate() {
+            let (entry, weight) = row(at);
+            self.chains.push(entry, number, weight);
+            let count = self.count(number);
+            count.live += 1;
+            count.odd += usize::from(weight != 1);
+            self.negative += usize::from(weight < 0);
+        }
+        self.live += numbers.len();
+        numbers
+    }
+
+    /// Applies lookups to the equal rows that there are.
+    fn settle(&mut self, delta: &Delta, lookups: &mut [Lookup]) {
+        let candidates = self.candidates(delta, lookups);
+        if candidates.lookup.is_empty() {
+            return;
+        }
+        let probes: Vec<u32> =
+            candidates.lookup.iter().map(|&lookup| lookups[lookup as usize].row).collect();
+        let mut equal = Vec::with_capacity(probes.len());
+        self.equal(&delta.batch, &probes, &candidates.state, &mut equal);
+        for (pair, _) in equal.iter().enumerate().filter(|(_, equal)| **equal) {
+            let state = candidates.state[pair];
+            let lookup = &mut lookups[candidates.lookup[pair] as usize];
+            let present = self.chains.weight(state);
+            if lookup.weight == 0 || present == 0 {
+                continue;
+            }
+            let cancels = (present < 0) != (lookup.weight < 0);
+            let part = if cancels {
+                lookup.weight.signum() * present.abs().min(lookup.weight.abs())
+            } else {
+                lookup.weight
+            };
+            lookup.weight -= part;
+            let hot = self.chains.hot(lookup.entry);
+            if self.reweigh(state, part) == 0 && hot {
+                self.hot.remove(lookup.hash, state);
+            }
+        }
+    }
+
+    /// Adds to the weight of a live row and returns what it is then.
+    fn reweigh(&mut self, row: u32, weight: i64) -> i64 {
+        let old = self.chains.weight(row);
+        let new = self.chains.add(row, weight);
+        self.negative += usize::from(new < 0);
+        self.negative -= usize::from(old < 0);
+        self.live -= usize::from(new == 0);
+        let count = self.count(row);
+        count.live -= usize::from(new == 0);
+        count.odd += usize::from(new != 0 && new != 1);
+        count.odd -= usize::from(old != 1);
+        new
+    }
+
+    /// Rows that may equal the looked up rows: all of a short chain, those of equal hash of a hot key.
+    fn candidates(&mut self, delta: &Delta, lookups: &mut [Lookup]) -> Candidates {
+        for lookup in &mut *lookups {
+            if self.chains.length(lookup.entry) > CHAIN_MAX && !self.chains.hot(lookup.entry) {
+                self.heat(lookup.entry);
+            }
+        }
+        if !self.hot.is_empty() {
+            self.hash_hot(delta, lookups);
+        }
+        let mut candidates = Candidates::default();
+        for (at, lookup) in lookups.iter().enumerate().filter(|(_, lookup)| lookup.weight != 0) {
+            if self.chains.hot(lookup.entry) {
+                self.hot.candidates(lookup.hash, |row| candidates.state.push(row));
+            } else {
+                candidates.state.extend(self.chains.chain(lookup.entry));
+            }
+            candidates.lookup.resize(candidates.state.len(), at as u32);
+        }
+        candidates
+    }
+
+    /// Fills in the hashes of lookups with hot keys.
+    fn hash_hot(&self, delta: &Delta, lookups: &mut [Lookup]) {
+        let hot = lookups.iter_mut().filter(|lookup| self.chains.hot(lookup.entry));
+        let mut hot: Vec<&mut Lookup> = hot.collect();
+        let rows: Vec<u32> = hot.iter().map(|lookup| lookup.row).collect();
+        let hashes = self.row_hashes(&take_rows(&delta.batch, &rows));
+        for (lookup, hash) in itertools::zip_eq(&mut hot, hashes) {
+            lookup.hash = hash;
+        }
+    }
+
+    /// Indexes the rows of an entry by whole row, adding up equal ones.
+    fn heat(&mut self, entry: u32) {
+        self.chains.heat(entry);
+        let rows: Vec<u32> = self.chains.chain(entry).collect();
+        let mut seen: HashMap<Vec<u8>, u32> = HashMap::new();
+        for block in rows.chunks(HEAT_ROWS) {
+            self.each_row(block, &mut |arrangement, row, bytes| {
+                if let Some(&first) = seen.get(bytes) {
+                    let weight = arrangement.chains.weight(row);
+                    arrangement.reweigh(first, weight);
+                    arrangement.reweigh(row, -weight);
+                } else {
+                    seen.insert(bytes.to_vec(), row);
+                    arrangement.hot.insert(xxh3_64(bytes), row);
+                }
+            });
+        }
+    }
+
+    /// Calls `visit` with each of the given rows' bytes.
+    pub(super) fn each_row(
+        &mut self,
+        rows: &[u32],
+        visit: &mut impl FnMut(&mut Arrangement, u32, &[u8]),
+    ) {
+        match self.gather_batch(rows) {
+            Ok(batch) => {
+                let bytes = self.row_bytes(&batch);
+                for (at, &row) in rows.iter().enumerate() {
+                    visit(self, row, bytes.get(at));
+                }
+            }
+            Err(error) => {
+                let (low, high) = halves(rows, &error);
+                self.each_row(low, visit);
+                self.each_row(high, visit);
+            }
+        }
+    }
+
+    /// Appends whether row `probe[i]` of `batch` equals row `state[i]`, for each i.
+    fn equal(&self, batch: &RecordBatch, probe: &[u32], state: &[u32], out: &mut Vec<bool>) {
+        match self.try_equal(batch, probe, state) {
+            Ok(equal) => out.extend(equal),
+            Err(error) => {
+                let (low, high) = halves(state, &error);
+                self.equal(batch, &probe[..low.len()], low, out);
+                self.equal(batch, &probe[low.len()..], high, out);
+            }
+        }
+    }
+
+    fn try_equal(&self, batch: &RecordBatch, probe: &[u32], state: &[u32]) -> Result<Vec<bool>> {
+        let indices = UInt32Array::from(probe.to_vec());
+        let mut equal = vec![true; probe.len()];
+        for column in 0..batch.num_columns() {
+            let left = take(batch.column(column), &indices, None)?;
+            let right = self.chunks.gather(state, &[column])?.remove(0);
+            for (equal, same) in itertools::zip_eq(&mut equal, equal_values(&left, &right)?) {
+                *equal &= same;
+            }
+        }
+        Ok(equal)
+    }
+
+    /// Appends what is left of lookups, equal rows added up.
+    fn append_rest(&mut self, delta: &Delta, lookups: &[Lookup]) {
+        let rest: Vec<&Lookup> = lookups.iter().filter(|lookup| lookup.weight != 0).collect();
+        if rest.is_empty() {
+            return;
+        }
+        let rows: Vec<u32> = rest.iter().map(|lookup| lookup.row).collect();
+        let bytes = self.row_bytes(&take_rows(&delta.batch, &rows));
+        let mut sums: Vec<(&Lookup, i64)> = vec![];
+        let mut seen: HashMap<&[u8], usize> = HashMap::new();
+        for (at, lookup) in rest.iter().enumerate() {
+            let place = *seen.entry(bytes.get(at)).or_insert_with(|| {
+                sums.push((lookup, 0));
+                sums.len() - 1
+            });
+            sums[place].1 += lookup.weight;
+        }
+        sums.retain(|(_, weight)| *weight != 0);
+        let rows: Vec<u32> = sums.iter().map(|(lookup, _)| lookup.row).collect();
+        let batch = take_rows(&delta.batch, &rows);
+        let numbers = self.link(&batch, |row| (sums[row].0.entry, sums[row].1));
+        for ((lookup, _), number) in itertools::zip_eq(&sums, numbers) {
+            if self.chains.hot(lookup.entry) {
+                self.hot.insert(lookup.hash, number);
+            }
+        }
+    }
+
+    pub(super) fn row_hashes(&self, batch: &RecordBatch) -> Vec<u64> {
+        let bytes = self.row_bytes(batch);
+        (0..batch.num_rows()).map(|row| xxh3_64(bytes.get(row))).collect()
+    }
+
+    fn row_bytes(&self, batch: &RecordBatch) -> RowBytes {
+        RowBytes(self.form.as_ref().map(|form| {
+            form.convert_columns(batch.columns()).expect("stage has checked the column types")
+        }))
+    }
+}
+
+/// Whole rows in comparable form.
+struct RowBytes(Option<arrow::row::Rows>);
+
+impl RowBytes {
+    fn get(&self, row: usize) -> &[u8] {
+        self.0.as_ref().map_or(&[], |rows| rows.row(row).data())
+    }
+}
+
+/// Where two columns are equal bit by bit, nulls equal to nulls.
+fn equal_values(left: &ArrayRef, right: &ArrayRef) -> Result<Vec<bool>> {
+    if left.data_type().is_nested() {
+        let compare = make_comparator(left, right, SortOptions::default())?;
+        return Ok((0..left.len()).map(|row| compare(row, row).is_eq()).collect());
+    }
+    let equal: BooleanArray = not_distinct(left, right)?;
+    Ok(equal.values().iter().collect())
+}
+
+fn take_rows(batch: &RecordBatch, rows: &[u32]) -> RecordBatch {
+    let indices = UInt32Array::from(rows.to_vec());
+    types::take_rows(batch, &indices).expect("distinct rows of a batch are no longer than it is")
+}
+
+/// Two halves of `rows`, whose values did not fit one array: fewer will.
+fn halves<'a>(rows: &'a [u32], error: &crate::error::Error) -> (&'a [u32], &'a [u32]) {
+    assert!(rows.len() > 1, "one row always fits: {error}");
+    rows.split_at(rows.len() / 2)
+}

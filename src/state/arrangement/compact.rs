@@ -1,0 +1,77 @@
+//! Compaction: chunks of mostly dead rows are emptied, a few rows per tick, by moving the live ones
+//! to new places; rows of a key move together.
+
+use super::{Arrangement, ChunkCount};
+use crate::state::segmented::{BLOCK_BITS, BLOCK_ROWS};
+
+impl Arrangement {
+    /// Drops dead rows, with about `budget` rows' worth of work.
+    ///
+    /// # Panics
+    /// If called while deltas are staged.
+    pub fn maintain(&mut self, budget: usize) {
+        assert!(self.staged.is_empty(), "rows do not move within a tick");
+        let mut left = budget;
+        while left > 0 {
+            let Some(chunk) = self.victim.or_else(|| self.choose_victim()) else { return };
+            self.victim = Some(chunk);
+            let moved = self.evacuate(chunk, left);
+            left = left.saturating_sub(moved.max(1));
+        }
+    }
+
+    /// A full chunk of which at least half is dead.
+    fn choose_victim(&self) -> Option<u32> {
+        (0..self.chunks.len()).find(|&chunk| {
+            let rows = self.chunks.rows(chunk);
+            let live = self.counts[chunk as usize].live;
+            self.chunks.sealed(chunk) && rows > 0 && live * 2 <= rows
+        })
+    }
+
+    /// Moves up to `limit` live rows out of `chunk`, and frees it when there are no more.
+    fn evacuate(&mut self, chunk: u32, limit: usize) -> usize {
+        let first = chunk << BLOCK_BITS;
+        let live = (first..first + BLOCK_ROWS as u32).filter(|&row| self.chains.weight(row) != 0);
+        let mut rows: Vec<u32> = live.take(limit).collect();
+        rows.sort_by_key(|&row| self.chains.entry(row));
+        self.relocate(&rows);
+        if self.counts[chunk as usize].live == 0 {
+            self.chunks.release(chunk);
+            self.counts[chunk as usize] = ChunkCount::default();
+            self.victim = None;
+        }
+        rows.len()
+    }
+
+    fn relocate(&mut self, rows: &[u32]) {
+        if rows.is_empty() {
+            return;
+        }
+        let batch = match self.gather_batch(rows) {
+            Ok(batch) => batch,
+            Err(error) => {
+                assert!(rows.len() > 1, "one row always fits: {error}");
+                let (low, high) = rows.split_at(rows.len() / 2);
+                self.relocate(low);
+                return self.relocate(high);
+            }
+        };
+        let mut moved = Vec::with_capacity(rows.len());
+        self.chunks.append(&batch, &mut moved);
+        self.counts.resize(self.chunks.len() as usize, ChunkCount::default());
+        let hashes = if self.hot.is_empty() { vec![] } else { self.row_hashes(&batch) };
+        for (at, (&old, &new)) in itertools::zip_eq(rows, &moved).enumerate() {
+            let odd = usize::from(self.chains.weight(old) != 1);
+            for (row, sign) in [(old, -1), (new, 1)] {
+                let count = self.count(row);
+                count.live = count.live.wrapping_add_signed(sign);
+                count.odd = count.odd.wrapping_add_signed(sign * odd as isize);
+            }
+            self.chains.relocate(old, new);
+            if self.chains.hot(self.chains.entry(new)) {
+                self.hot.replace(hashes[at], old, new);
+            }
+        }
+    }
+}

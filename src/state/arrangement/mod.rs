@@ -1,0 +1,279 @@
+//! Arrangements: a collection indexed by key columns, columnar, shared by every operator that reads
+//! the same collection by the same key.
+//!
+//! Values stand in [`Chunks`], keys and weights in [`Chains`]. Within a tick an arrangement only takes
+//! note of deltas; [`Arrangement::commit`] (in `commit`) applies them. `compact` frees dead rows.
+
+mod commit;
+mod compact;
+mod store;
+
+pub use store::{ArrangementId, Arrangements};
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use arrow::row::{RowConverter, SortField};
+use std::sync::Arc;
+
+use super::Saved;
+use super::chain::{Chains, Cursor, Matches};
+use super::chunk::Chunks;
+use super::index::RowIndex;
+use super::segmented::BLOCK_BITS;
+use crate::error::{Error, Result, SqlState};
+use crate::types::Delta;
+use crate::types::key::{KeyBatch, KeyEncoder};
+
+/// A collection indexed by key columns.
+///
+/// # Invariants
+/// 1. Between commits, equal rows are never present with both signs (by `commit`; checked by the model
+///    test). Equal rows may be present several times.
+/// 2. What is staged is not visible (nothing but `commit` reads `staged`).
+/// 3. `commit` cannot fail: everything fallible is done by `stage`, or has a fallback.
+pub struct Arrangement {
+    key: Vec<usize>,
+    encoder: KeyEncoder,
+    chunks: Chunks,
+    chains: Chains,
+    /// Counts per chunk.
+    counts: Vec<ChunkCount>,
+    /// Whole rows as bytes, to tell them apart and to index those of hot keys; `None` without columns.
+    form: Option<RowConverter>,
+    /// Rows of hot keys by the hash of the whole row. See [`commit`].
+    hot: RowIndex,
+    staged: Vec<Staged>,
+    staged_rows: usize,
+    /// Rows with a weight other than 0.
+    live: usize,
+    /// Of those, rows with a weight below 0: only while a view is being filled.
+    negative: usize,
+    /// The chunk that is being emptied, if any. See [`compact`].
+    victim: Option<u32>,
+}
+
+struct Staged {
+    delta: Delta,
+    keys: KeyBatch,
+}
+
+#[derive(Clone, Copy, Default)]
+struct ChunkCount {
+    live: usize,
+    /// Live rows with a weight other than 1.
+    odd: usize,
+}
+
+impl Arrangement {
+    fn new(schema: SchemaRef, key: Vec<usize>) -> Result<Arrangement> {
+        let encoder = KeyEncoder::for_columns(&schema, &key)?;
+        let fields: Vec<SortField> =
+            schema.fields().iter().map(|field| SortField::new(field.data_type().clone())).collect();
+        let form = if fields.is_empty() { None } else { Some(RowConverter::new(fields)?) };
+        Ok(Arrangement {
+            key,
+            chains: Chains::new(&encoder),
+            encoder,
+            chunks: Chunks::new(schema),
+            counts: vec![],
+            form,
+            hot: RowIndex::new(),
+            staged: vec![],
+            staged_rows: 0,
+            live: 0,
+            negative: 0,
+            victim: None,
+        })
+    }
+
+    /// Columns of the rows.
+    #[must_use]
+    pub fn schema(&self) -> &SchemaRef {
+        self.chunks.schema()
+    }
+
+    /// The columns it is indexed by.
+    #[must_use]
+    pub fn key(&self) -> &[usize] {
+        &self.key
+    }
+
+    /// Takes a delta of the open epoch; it is not visible to `probe` before `commit`.
+    ///
+    /// # Errors
+    /// If the delta's columns are not the arrangement's, or there is no room for so many rows.
+    pub fn stage(&mut self, delta: &Delta) -> Result<()> {
+        let keys = self.encoder.encode_batch(&delta.batch, &self.key)?;
+        self.stage_keyed(delta, keys)
+    }
+
+    /// The same with the delta's keys, already encoded by this arrangement's key columns.
+    ///
+    /// # Errors
+    /// As [`Arrangement::stage`].
+    pub fn stage_keyed(&mut self, delta: &Delta, keys: KeyBatch) -> Result<()> {
+        let types = |schema: &Schema| {
+            schema.fields().iter().map(|field| field.data_type().clone()).collect::<Vec<_>>()
+        };
+        if types(self.schema()) != types(&delta.batch.schema()) {
+            return Err(Error::internal("a delta with other columns than its arrangement"));
+        }
+        if self.chunks.len() as usize * (1 << BLOCK_BITS) + self.staged_rows + delta.rows()
+            > Chunks::ROWS_MAX
+        {
+            return Err(Error::new(
+                SqlState::ProgramLimitExceeded,
+                "an arrangement holds at most 4 billion rows per worker",
+            ));
+        }
+        self.staged_rows += delta.rows();
+        self.staged.push(Staged { delta: delta.clone(), keys });
+        Ok(())
+    }
+
+    /// All committed rows with the given keys: appends to `matches`. Rows of `keys` whose key is null
+    /// match nothing unless `null_equals_null`. Use [`Arrangement::cursor`] where there may be very
+    /// many.
+    pub fn probe(&self, keys: &KeyBatch, null_equals_null: bool, matches: &mut Matches) {
+        let mut cursor = self.cursor(keys, null_equals_null);
+        self.advance(&mut cursor, usize::MAX, matches);
+    }
+
+    /// A cursor over what [`Arrangement::probe`] finds, valid until the next commit.
+    #[must_use]
+    pub fn cursor(&self, keys: &KeyBatch, null_equals_null: bool) -> Cursor {
+        self.chains.cursor(self.chains.find(keys, null_equals_null))
+    }
+
+    /// Appends up to `limit` further pairs to `matches`; false if there were none left.
+    pub fn advance(&self, cursor: &mut Cursor, limit: usize, matches: &mut Matches) -> bool {
+        self.chains.advance(cursor, limit, matches)
+    }
+
+    /// For each key the sum of the weights of the committed rows that have it.
+    #[must_use]
+    pub fn sums(&self, keys: &KeyBatch, null_equals_null: bool) -> Vec<i64> {
+        self.chains.sums(&self.chains.find(keys, null_equals_null))
+    }
+
+    /// Columns `columns` of the given committed rows.
+    ///
+    /// # Errors
+    /// If a column of the result would be too long for an Arrow array.
+    pub fn gather(&self, rows: &[u32], columns: &[usize]) -> Result<Vec<ArrayRef>> {
+        self.chunks.gather(rows, columns)
+    }
+
+    /// The given committed rows, all columns.
+    ///
+    /// # Errors
+    /// As [`Arrangement::gather`].
+    pub fn gather_batch(&self, rows: &[u32]) -> Result<RecordBatch> {
+        let columns: Vec<usize> = (0..self.schema().fields().len()).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+        let columns = self.gather(rows, &columns)?;
+        Ok(RecordBatch::try_new_with_options(Arc::clone(self.schema()), columns, &options)?)
+    }
+
+    /// The committed collection; buffers are shared where no row has died, not copied.
+    ///
+    /// # Errors
+    /// Only what Arrow's filter kernel reports.
+    pub fn contents(&self) -> Result<Vec<Delta>> {
+        self.deltas(|weight| weight > 0)
+    }
+
+    fn deltas(&self, wanted: impl Fn(i64) -> bool) -> Result<Vec<Delta>> {
+        let mut deltas = vec![];
+        for chunk in (0..self.chunks.len()).filter(|&chunk| self.counts[chunk as usize].live > 0) {
+            let count = self.counts[chunk as usize];
+            let plain = count.odd == 0 && count.live == self.chunks.rows(chunk);
+            for (first, piece) in self.chunks.pieces(chunk) {
+                if plain {
+                    deltas.push(Delta::insert(piece.clone()));
+                    continue;
+                }
+                let weights = (first..).take(piece.num_rows()).map(|row| self.chains.weight(row));
+                let weights: Vec<i64> = weights.collect();
+                let mask: BooleanArray =
+                    weights.iter().map(|&weight| Some(wanted(weight))).collect();
+                if mask.true_count() > 0 {
+                    let weights = weights.into_iter().filter(|&weight| wanted(weight)).collect();
+                    deltas.push(weighted(filter_record_batch(piece, &mask)?, weights));
+                }
+            }
+        }
+        Ok(deltas)
+    }
+
+    /// Number of live rows; equal rows may count once or several times.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.live
+    }
+
+    /// Bytes held.
+    #[must_use]
+    pub fn byte_size(&self) -> usize {
+        self.chunks.byte_size() + self.chains.byte_size() + self.hot.byte_size()
+    }
+
+    /// Writes the collection as part `name`: its columns and the weight.
+    ///
+    /// # Errors
+    /// Only what Arrow's kernels report.
+    pub fn save(&self, name: &'static str, to: &mut Saved) -> Result<()> {
+        for delta in self.deltas(|weight| weight != 0)? {
+            let hashes = self.encoder.encode_batch(&delta.batch, &self.key)?.hashes;
+            let weights: Int64Array = (0..delta.rows()).map(|row| delta.weight(row)).collect();
+            let mut fields = delta.batch.schema().fields().to_vec();
+            fields.push(Arc::new(Field::new("weight", DataType::Int64, false)));
+            let mut columns = delta.batch.columns().to_vec();
+            columns.push(Arc::new(weights));
+            let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
+            to.put(name, &batch, &hashes)?;
+        }
+        Ok(())
+    }
+
+    /// Adds what [`Arrangement::save`] wrote.
+    ///
+    /// # Errors
+    /// If its columns are not this arrangement's.
+    pub fn restore(&mut self, name: &str, from: &Saved) -> Result<()> {
+        for batch in from.part(name) {
+            let Some(last) = batch.num_columns().checked_sub(1) else {
+                return Err(Error::internal("a saved arrangement without weights"));
+            };
+            let weights = batch.column(last).as_primitive_opt::<Int64Type>();
+            let weights = weights.ok_or_else(|| Error::internal("saved weights are not int8"))?;
+            let columns: Vec<usize> = (0..last).collect();
+            let rows = batch.project(&columns)?;
+            let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+            let columns = rows.columns().to_vec();
+            let rows =
+                RecordBatch::try_new_with_options(Arc::clone(self.schema()), columns, &options)?;
+            self.stage(&weighted(rows, weights.values().to_vec()))?;
+        }
+        self.commit();
+        Ok(())
+    }
+
+    /// The counts of the chunk of `row`.
+    fn count(&mut self, row: u32) -> &mut ChunkCount {
+        &mut self.counts[(row >> BLOCK_BITS) as usize]
+    }
+}
+
+/// `batch` with weights; as insertions where they are all 1.
+fn weighted(batch: RecordBatch, weights: Vec<i64>) -> Delta {
+    if weights.iter().all(|&weight| weight == 1) {
+        Delta::insert(batch)
+    } else {
+        Delta::new(batch, weights)
+    }
+}
+
+#[cfg(test)]
+mod tests;

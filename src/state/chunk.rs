@@ -1,0 +1,268 @@
+//! The rows of an arrangement, columnar, in chunks of 64 K that are never rewritten once full.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array, new_empty_array};
+use arrow::compute::{concat_batches, interleave, take};
+use arrow::datatypes::SchemaRef;
+
+use super::index::NONE;
+use super::segmented::{BLOCK_BITS, BLOCK_ROWS};
+use crate::error::Result;
+
+/// Pieces of similar size that are merged into one. Larger: fewer copies of a row, more pieces.
+const FAN_IN: usize = 8;
+/// Chunks that row numbers can name: the last would hold the row number [`NONE`].
+const CHUNKS_MAX: usize = (NONE >> BLOCK_BITS) as usize;
+
+/// Rows by number: chunk in the high 16 bits, position in the chunk in the low 16.
+///
+/// # Invariants
+/// 1. A row keeps its number and values until its chunk is released.
+/// 2. A full chunk is one piece, unless its strings are too long for one array (by `Chunk::seal`).
+#[derive(Debug)]
+pub struct Chunks {
+    schema: SchemaRef,
+    chunks: Vec<Chunk>,
+    /// The chunk that takes new rows.
+    open: Option<u32>,
+    /// Released chunks, whose numbers are used again.
+    free: Vec<u32>,
+}
+
+/// Up to 64 K rows as pieces in order.
+#[derive(Debug, Default)]
+struct Chunk {
+    pieces: Vec<RecordBatch>,
+    /// Position of each piece's first row.
+    starts: Vec<usize>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Chunks {
+    /// Most rows that one arrangement can hold.
+    pub const ROWS_MAX: usize = CHUNKS_MAX * BLOCK_ROWS;
+
+    /// No rows of `schema`.
+    #[must_use]
+    pub fn new(schema: SchemaRef) -> Chunks {
+        Chunks { schema, chunks: vec![], open: None, free: vec![] }
+    }
+
+    /// Columns of the rows.
+    #[must_use]
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Number of chunk numbers in use or released: all row numbers are below this times 64 K.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        u32::try_from(self.chunks.len()).expect("at most CHUNKS_MAX chunks")
+    }
+
+    /// Whether `chunk` is full, so that no row will be added to it.
+    #[must_use]
+    pub fn sealed(&self, chunk: u32) -> bool {
+        self.open != Some(chunk)
+    }
+
+    /// Rows in `chunk`, dead ones included.
+    #[must_use]
+    pub fn rows(&self, chunk: u32) -> usize {
+        self.chunks[chunk as usize].rows
+    }
+
+    /// Bytes held.
+    #[must_use]
+    pub fn byte_size(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.bytes).sum()
+    }
+
+    /// Adds the rows of `batch` and appends their numbers to `rows`. Large batches are shared, not
+    /// copied.
+    ///
+    /// # Panics
+    /// If there are more than [`Chunks::ROWS_MAX`] rows.
+    pub fn append(&mut self, batch: &RecordBatch, rows: &mut Vec<u32>) {
+        let mut done = 0;
+        while done < batch.num_rows() {
+            let open = self.open_chunk();
+            let chunk = &mut self.chunks[open as usize];
+            let length = (BLOCK_ROWS - chunk.rows).min(batch.num_rows() - done);
+            let first = open << BLOCK_BITS | chunk.rows as u32;
+            rows.extend(first..first + length as u32);
+            chunk.push(batch.slice(done, length), &self.schema);
+            if chunk.rows == BLOCK_ROWS {
+                chunk.seal(&self.schema);
+                self.open = None;
+            }
+            done += length;
+        }
+    }
+
+    fn open_chunk(&mut self) -> u32 {
+        if let Some(open) = self.open {
+            return open;
+        }
+        let open = self.free.pop().unwrap_or_else(|| {
+            assert!(self.chunks.len() < CHUNKS_MAX, "checked when rows are staged");
+            self.chunks.push(Chunk::default());
+            self.len() - 1
+        });
+        self.open = Some(open);
+        open
+    }
+
+    /// Forgets all rows of a sealed chunk; their numbers may be given out again.
+    pub fn release(&mut self, chunk: u32) {
+        assert!(self.sealed(chunk), "the open chunk still takes rows");
+        self.chunks[chunk as usize] = Chunk::default();
+        self.free.push(chunk);
+    }
+
+    /// The pieces of `chunk` with the number of their first row.
+    pub fn pieces(&self, chunk: u32) -> impl Iterator<Item = (u32, &RecordBatch)> {
+        let rows = &self.chunks[chunk as usize];
+        itertools::zip_eq(&rows.starts, &rows.pieces)
+            .map(move |(&start, piece)| (chunk << BLOCK_BITS | start as u32, piece))
+    }
+
+    /// Columns `columns` of the given rows, in that order.
+    ///
+    /// # Errors
+    /// If a column of the result would be too long for an Arrow array.
+    pub fn gather(&self, rows: &[u32], columns: &[usize]) -> Result<Vec<ArrayRef>> {
+        if rows.is_empty() || columns.is_empty() {
+            let empty = columns.iter().map(|&column| self.schema.field(column).data_type());
+            return Ok(empty.map(new_empty_array).collect());
+        }
+        // Only pieces that are asked for take part; the first of each touched chunk is noted here.
+        let mut first_piece = vec![NONE; self.chunks.len()];
+        let mut pieces: Vec<&RecordBatch> = vec![];
+        let mut places: Vec<(usize, usize)> = Vec::with_capacity(rows.len());
+        for &row in rows {
+            let (number, offset) = ((row >> BLOCK_BITS) as usize, row as usize & (BLOCK_ROWS - 1));
+            let chunk = &self.chunks[number];
+            if first_piece[number] == NONE {
+                first_piece[number] = pieces.len() as u32;
+                pieces.extend(&chunk.pieces);
+            }
+            let piece = chunk.piece_of(offset);
+            places.push((first_piece[number] as usize + piece, offset - chunk.starts[piece]));
+        }
+        if let [piece] = pieces[..] {
+            return gather_from_one(piece, &places, columns);
+        }
+        columns
+            .iter()
+            .map(|&column| {
+                let arrays: Vec<&dyn Array> =
+                    pieces.iter().map(|piece| piece.column(column).as_ref()).collect();
+                Ok(interleave(&arrays, &places)?)
+            })
+            .collect()
+    }
+}
+
+fn gather_from_one(
+    piece: &RecordBatch,
+    places: &[(usize, usize)],
+    columns: &[usize],
+) -> Result<Vec<ArrayRef>> {
+    let first = places[0].1;
+    if places.iter().enumerate().all(|(at, place)| place.1 == first + at) {
+        return Ok(columns.iter().map(|&c| piece.column(c).slice(first, places.len())).collect());
+    }
+    let indices: UInt32Array = places.iter().map(|place| place.1 as u32).collect();
+    columns.iter().map(|&column| Ok(take(piece.column(column), &indices, None)?)).collect()
+}
+
+impl Chunk {
+    fn piece_of(&self, offset: usize) -> usize {
+        if self.pieces.len() == 1 {
+            return 0;
+        }
+        self.starts.partition_point(|&start| start <= offset) - 1
+    }
+
+    /// Adds a piece, then merges pieces of similar size, so that a row is copied a logarithmic number
+    /// of times however small the batches are, and pieces stay few.
+    fn push(&mut self, piece: RecordBatch, schema: &SchemaRef) {
+        self.bytes += slice_bytes(&piece);
+        self.starts.push(self.rows);
+        self.rows += piece.num_rows();
+        self.pieces.push(piece);
+        loop {
+            let level = |piece: &RecordBatch| piece.num_rows().ilog2() / FAN_IN.ilog2();
+            let last = self.pieces.last().map_or(0, level);
+            let similar = self.pieces.iter().rev().take_while(|piece| level(piece) <= last).count();
+            if similar < FAN_IN || !self.merge(self.pieces.len() - similar, schema) {
+                return;
+            }
+        }
+    }
+
+    fn seal(&mut self, schema: &SchemaRef) {
+        if self.pieces.len() > 1 {
+            self.merge(0, schema);
+        }
+        self.pieces.shrink_to_fit();
+        self.starts.shrink_to_fit();
+    }
+
+    /// Makes one piece of those from `first` on. Pieces whose strings together exceed an array's
+    /// offsets stay apart: everything works with several pieces too.
+    fn merge(&mut self, first: usize, schema: &SchemaRef) -> bool {
+        let Ok(merged) = concat_batches(schema, &self.pieces[first..]) else { return false };
+        self.pieces.truncate(first);
+        self.starts.truncate(first + 1);
+        self.pieces.push(merged);
+        true
+    }
+}
+
+/// Bytes of the rows of `batch` alone, even if it is a slice of something larger.
+fn slice_bytes(batch: &RecordBatch) -> usize {
+    let columns = batch.columns().iter().map(Arc::as_ref);
+    columns.map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{AsArray, Int64Array, StringArray};
+    use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+
+    use super::*;
+
+    #[test]
+    fn rows_of_any_batch_size_are_found_again() {
+        let fields =
+            vec![Field::new("a", DataType::Int64, false), Field::new("b", DataType::Utf8, true)];
+        let schema = Arc::new(Schema::new(fields));
+        let mut chunks = Chunks::new(Arc::clone(&schema));
+        let (mut rows, mut next) = (vec![], 0i64);
+        for length in
+            [1, 3, 10, 7000, 65536, 1, 1, 90_000, 5, 200].repeat(3).into_iter().chain([2; 500])
+        {
+            let values: Vec<i64> = (next..next + length).collect();
+            let texts = values.iter().map(|value| (value % 3 != 0).then(|| value.to_string()));
+            let texts: StringArray = texts.collect();
+            let columns: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(values)), Arc::new(texts)];
+            chunks.append(&RecordBatch::try_new(Arc::clone(&schema), columns).unwrap(), &mut rows);
+            next += length;
+        }
+        assert!((0..chunks.len()).all(|chunk| chunks.pieces(chunk).count() <= 6 * FAN_IN));
+        let picked: Vec<usize> = (0..rows.len()).rev().step_by(17).collect();
+        let numbers: Vec<u32> = picked.iter().map(|&at| rows[at]).collect();
+        let columns = chunks.gather(&numbers, &[1, 0]).unwrap();
+        let (texts, values) =
+            (columns[0].as_string::<i32>(), columns[1].as_primitive::<Int64Type>());
+        for (at, &row) in picked.iter().enumerate() {
+            assert_eq!(values.value(at), row as i64);
+            assert_eq!(texts.is_null(at), row % 3 == 0);
+            assert!(texts.is_null(at) || texts.value(at) == row.to_string());
+        }
+    }
+}
