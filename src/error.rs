@@ -285,6 +285,13 @@ impl From<ArrowError> for Error {
             ArrowError::InvalidArgumentError(message) => {
                 Error::new(SqlState::InvalidParameterValue, message)
             }
+            ArrowError::CsvError(message) => Error::new(SqlState::BadCopyFileFormat, message),
+            ArrowError::JsonError(message) => {
+                Error::new(SqlState::InvalidTextRepresentation, message)
+            }
+            ArrowError::ParquetError(message) | ArrowError::IpcError(message) => {
+                Error::new(SqlState::DataException, message)
+            }
             ArrowError::ExternalError(source) => match source.downcast::<Error>() {
                 Ok(ours) => *ours,
                 Err(other) => match other.downcast::<DataFusionError>() {

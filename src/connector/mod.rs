@@ -4,6 +4,15 @@
 //! reader returns is a function of the position alone, whatever the sizes of the polls, so that a new
 //! view over a running source, and a restart, read the same rows again.
 
+mod datagen;
+mod file;
+mod format;
+mod generator;
+mod metadata;
+mod nexmark;
+mod options;
+mod pace;
+
 use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
@@ -93,12 +102,23 @@ pub trait SourceReader: Send {
     fn poll(&mut self, rows_max: usize, now_us: i64) -> Result<Polled>;
 }
 
-/// The columns of a source whose DDL names none.
+/// Names of the connectors.
+const CONNECTORS: [&str; 3] = ["file", "datagen", "nexmark"];
+
+/// The columns of a source whose DDL names none, metadata columns left out.
 ///
 /// # Errors
 /// If the connector or its options are wrong, or it has no columns of its own.
-pub fn columns(_spec: &SourceSpec) -> Result<SchemaRef> {
-    Err(Error::internal("not there yet"))
+pub fn columns(spec: &SourceSpec) -> Result<SchemaRef> {
+    match spec.connector.as_str() {
+        "file" => file::columns(spec),
+        "nexmark" => nexmark::columns(spec),
+        "datagen" => Err(Error::syntax(
+            "a source with connector \"datagen\" needs a list of columns",
+        )
+        .hint("Name the columns and their types: CREATE SOURCE name (column type, …) WITH ….")),
+        other => Err(unknown(other)),
+    }
 }
 
 /// Opens a source after `position`, or at its beginning. Checks everything that `CREATE SOURCE` can be
@@ -106,14 +126,43 @@ pub fn columns(_spec: &SourceSpec) -> Result<SchemaRef> {
 ///
 /// # Errors
 /// 22023 with a hint for wrong options, 58P01 for a missing file, 42501 for an unreadable one.
-pub fn open(_spec: &SourceSpec, _position: Option<&Position>) -> Result<Box<dyn SourceReader>> {
-    Err(Error::internal("not there yet"))
+pub fn open(spec: &SourceSpec, position: Option<&Position>) -> Result<Box<dyn SourceReader>> {
+    open_between(spec, position, None)
 }
 
 /// Opens a source at its beginning, to end at `until` exactly, as fast as it can be read.
 ///
 /// # Errors
 /// As [`open`]; 55000 if the outside no longer has the rows read before `until`.
-pub fn open_until(_spec: &SourceSpec, _until: &Position) -> Result<Box<dyn SourceReader>> {
-    Err(Error::internal("not there yet"))
+pub fn open_until(spec: &SourceSpec, until: &Position) -> Result<Box<dyn SourceReader>> {
+    open_between(spec, None, Some(until))
 }
+
+fn open_between(
+    spec: &SourceSpec,
+    position: Option<&Position>,
+    until: Option<&Position>,
+) -> Result<Box<dyn SourceReader>> {
+    match spec.connector.as_str() {
+        "file" => file::open(spec, position, until),
+        "datagen" => datagen::open(spec, position, until),
+        "nexmark" => nexmark::open(spec, position, until),
+        other => Err(unknown(other)),
+    }
+}
+
+fn unknown(connector: &str) -> Error {
+    if connector.is_empty() {
+        return Error::invalid_parameter("a source needs the option \"connector\"")
+            .hint(format!("The connectors are {}.", CONNECTORS.join(", ")));
+    }
+    let error = Error::unsupported(format!("connector \"{connector}\""))
+        .did_you_mean(connector, CONNECTORS);
+    if error.hint_text().is_some() {
+        return error;
+    }
+    error.hint(format!("The connectors are {}.", CONNECTORS.join(", ")))
+}
+
+#[cfg(test)]
+mod tests;
