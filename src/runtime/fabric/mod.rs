@@ -9,8 +9,12 @@ use super::command::{Report, TickHeader};
 pub use crate::dataflow::Packet;
 use crate::error::Result;
 
+mod driver;
 pub mod local;
+mod parcel;
+mod socket;
 pub mod timely;
+mod wire;
 
 pub use local::LocalFabric;
 pub use timely::TimelyFabric;
