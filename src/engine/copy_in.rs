@@ -181,9 +181,13 @@ impl Session {
     /// How this session writes and reads values as text.
     #[must_use]
     pub fn text_style(&self) -> Style {
+        let setting = |name: &str| self.settings.get(name).unwrap_or_default();
+        let digits: i32 = setting("extra_float_digits").parse().unwrap_or(1);
+        let lost = (digits <= 0).then(|| u8::try_from(digits.unsigned_abs()).unwrap_or(u8::MAX));
         Style {
             timezone: text::Timezone::parse(self.settings.time_zone()).unwrap_or_default(),
-            ..Style::default()
+            bytea_escape: setting("bytea_output") == "escape",
+            float_digits_lost: lost,
         }
     }
 }

@@ -6,6 +6,7 @@ use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::SchemaRef;
 use futures::{StreamExt, TryStreamExt};
+use parking_lot::Mutex;
 
 use super::arguments::Arguments;
 use super::response::{Response, RowStream};
@@ -28,7 +29,8 @@ pub(super) struct Cursor {
 enum Rows {
     /// Rows are made as they are fetched.
     Forward {
-        stream: RowStream,
+        /// In a lock only so that a session can be shared between threads; it is never contended.
+        stream: Mutex<RowStream>,
         /// The rest of a batch.
         pending: Option<RecordBatch>,
     },
@@ -64,7 +66,7 @@ impl Cursor {
                         .hint("Declare it with SCROLL option to enable backward scan."));
                     }
                 };
-                forward(&self.schema, stream, pending, count).await
+                forward(&self.schema, stream.get_mut(), pending, count).await
             }
         }
     }
@@ -185,7 +187,7 @@ impl Session {
             let batches: Vec<RecordBatch> = stream.try_collect().await?;
             Rows::Scroll { rows: concat_batches(&schema, &batches)?, position: 0 }
         } else {
-            Rows::Forward { stream, pending: None }
+            Rows::Forward { stream: Mutex::new(stream), pending: None }
         };
         let kept = self.block.is_none();
         let cursor = Cursor { text: declare.text.clone(), hold: declare.hold, kept, schema, rows };

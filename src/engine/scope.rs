@@ -94,15 +94,18 @@ impl Scope {
         Err(refused.at(name.position))
     }
 
+    /// What system relations and functions are made from.
+    pub(super) fn system_context(&self) -> &Arc<system::Context> {
+        self.system.get_or_init(|| Arc::new((self.context)()))
+    }
+
     fn system_relation(&self, schema: Option<&str>, name: &str) -> Option<Relation> {
-        let context = self.system.get_or_init(|| Arc::new((self.context)()));
-        system::relation(context, schema, name)
+        system::relation(self.system_context(), schema, name)
     }
 
     /// Functions that need the catalog or the session.
     fn functions(&self) -> Vec<Arc<datafusion::logical_expr::ScalarUDF>> {
-        let context = self.system.get_or_init(|| Arc::new((self.context)()));
-        system::functions(context)
+        system::functions(self.system_context())
     }
 
     fn relation(&self, object: &Object) -> Option<Relation> {

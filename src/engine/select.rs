@@ -17,6 +17,7 @@ use super::reading::Providers;
 use super::response::{Response, RowStream};
 use super::rows::Rows;
 use super::session::Session;
+use super::system;
 use crate::clock::monotonic;
 use crate::error::{Error, Result};
 use crate::plan::Select;
@@ -46,7 +47,11 @@ impl Session {
         parsed: &Parsed,
         arguments: &Arguments,
     ) -> Result<Select> {
-        self.planner(self.scope()).query(query, &parsed.message, &arguments.types)
+        let scope = self.scope();
+        if system::owns(query) {
+            return system::plan(scope.system_context(), query, &arguments.types);
+        }
+        self.planner(scope).query(query, &parsed.message, &arguments.types)
     }
 
     /// Runs a planned query; `given` are the rows of relations that exist only within the statement.

@@ -78,6 +78,13 @@ pub fn of_field(field: &Field) -> PgType {
     named.unwrap_or_else(|| of_data_type(element(field.data_type()).unwrap_or(field.data_type())))
 }
 
+/// The OID of a column's type: of an array column, its array type's.
+#[must_use]
+pub fn oid_of_field(field: &Field) -> u32 {
+    let pg_type = of_field(field);
+    if element(field.data_type()).is_some() { pg_type.array_oid } else { pg_type.oid }
+}
+
 /// The element type of an array type.
 #[must_use]
 pub fn element(data_type: &DataType) -> Option<&DataType> {

@@ -3,9 +3,9 @@
 use crate::error::{Error, Result, SqlState};
 
 /// The version of PostgreSQL whose behavior clients may expect.
-pub const SERVER_VERSION: &str = "16.6";
+pub const SERVER_VERSION: &str = concat!("15.0 (Millstream ", env!("CARGO_PKG_VERSION"), ")");
 /// The same as a number.
-pub const SERVER_VERSION_NUM: &str = "160006";
+pub const SERVER_VERSION_NUM: &str = "150000";
 
 /// A setting that sessions know.
 #[derive(Debug)]

@@ -1,39 +1,54 @@
-//! The system's own relations and functions: `pg_catalog`, `information_schema`, `stream_catalog`.
+//! The system's own relations and functions: `pg_catalog` and `information_schema` as tools expect
+//! them of PostgreSQL 15, made from a catalog snapshot and what is known of the session.
+//!
+//! ```text
+//! data/columns.txt   every relation of PostgreSQL 15 with its columns   → layout
+//! data/rows.txt      rows that are the same in every database           → layout
+//! Context (catalog, session) → objects → relation/* → table (Arrow)     → provider
+//! a query over system relations only → rewrite (what DataFusion lacks)  → query
+//! ```
+//! Guarantees: a relation that PostgreSQL has exists here with all its columns; what does not exist
+//! in Millstream (triggers, policies, foreign tables) reads as empty. Queries of users over their own
+//! relations never pass the rewriter.
+
+mod context;
+mod correlate;
+mod function;
+mod layout;
+mod objects;
+mod prune;
+mod query;
+mod relation;
+mod rewrite;
+mod table;
 
 use std::sync::Arc;
 
 use datafusion::logical_expr::ScalarUDF;
 
-use crate::catalog::Catalog;
-use crate::plan::Relation;
+pub use context::Context;
+pub use query::{owns, plan};
 
-/// What system relations and functions are made from, for one statement.
-#[derive(Clone, Debug)]
-pub struct Context {
-    /// The catalog that the statement sees.
-    pub catalog: Arc<Catalog>,
-    /// `current_user`.
-    pub user: String,
-    /// `current_database()`.
-    pub database: String,
-    /// The session's number: `pg_backend_pid()`.
-    pub session: u32,
-    /// The schemas searched for unqualified names.
-    pub search_path: Vec<String>,
-    /// The session's settings: name, value, description.
-    pub settings: Vec<(String, String, &'static str)>,
-    /// All sessions.
-    pub activity: Vec<super::activity::SessionInfo>,
-}
+use crate::plan::{Body, Relation};
+use crate::types::ObjectId;
 
 /// The system relation with this name; without a schema, one of `pg_catalog`.
 #[must_use]
-pub fn relation(_context: &Arc<Context>, _schema: Option<&str>, _name: &str) -> Option<Relation> {
-    None
+pub fn relation(context: &Arc<Context>, schema: Option<&str>, name: &str) -> Option<Relation> {
+    let layout = layout::find(schema.unwrap_or(layout::PG_CATALOG), name)?;
+    Some(Relation {
+        id: ObjectId(layout.oid),
+        schema: layout.schema.to_owned(),
+        name: layout.name.to_owned(),
+        columns: Arc::clone(&layout.arrow),
+        primary_key: None,
+        append_only: false,
+        body: Body::Provided(Arc::new(table::Provider::new(layout, Arc::clone(context)))),
+    })
 }
 
 /// Functions that need the catalog or the session.
 #[must_use]
-pub fn functions(_context: &Arc<Context>) -> Vec<Arc<ScalarUDF>> {
-    vec![]
+pub fn functions(context: &Arc<Context>) -> Vec<Arc<ScalarUDF>> {
+    function::all(context)
 }

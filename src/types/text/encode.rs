@@ -112,11 +112,8 @@ pub fn canonical(array: &ArrayRef) -> Result<ArrayRef> {
     canonical(&cast(array, &to)?)
 }
 
-/// Encodes every value that is not null.
-pub(super) fn each<A: ArrayAccessor>(
-    array: A,
-    mut write: impl FnMut(A::Item, &mut Vec<u8>),
-) -> Cells {
+/// Encodes every value that is not null with `write`.
+pub fn each<A: ArrayAccessor>(array: A, mut write: impl FnMut(A::Item, &mut Vec<u8>)) -> Cells {
     let mut cells = Cells::with_capacity(array.len(), array.nulls());
     for row in 0..array.len() {
         if array.is_valid(row) {

@@ -14,7 +14,7 @@ mod encode_time;
 mod timezone;
 
 pub use decode::decode;
-pub use encode::{canonical, encode};
+pub use encode::{canonical, each, encode};
 pub use timezone::Timezone;
 
 use arrow::buffer::NullBuffer;

@@ -1,0 +1,33 @@
+//! What system relations and functions are made from.
+
+use std::sync::Arc;
+
+use crate::catalog::Catalog;
+use crate::engine::activity::SessionInfo;
+
+/// What system relations and functions are made from, for one statement.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The catalog that the statement sees.
+    pub catalog: Arc<Catalog>,
+    /// `current_user`.
+    pub user: String,
+    /// `current_database()`.
+    pub database: String,
+    /// The session's number: `pg_backend_pid()`.
+    pub session: u32,
+    /// The schemas searched for unqualified names.
+    pub search_path: Vec<String>,
+    /// The session's settings: name, value, description.
+    pub settings: Vec<(String, String, &'static str)>,
+    /// All sessions.
+    pub activity: Vec<SessionInfo>,
+}
+
+impl Context {
+    /// The value of a setting.
+    pub(super) fn setting(&self, name: &str) -> Option<&str> {
+        let same = |(known, _, _): &&(String, String, &str)| known.eq_ignore_ascii_case(name);
+        self.settings.iter().find(same).map(|(_, value, _)| value.as_str())
+    }
+}

@@ -1,0 +1,128 @@
+//! What a session is told of itself and of the server.
+
+use super::{Arguments, Definition, OWNER, array, boolean, elements, scalar};
+use crate::engine::system::context::Context;
+use crate::engine::system::objects;
+use crate::error::{Error, Result, SqlState};
+use crate::types::name::{quote, quote_literal};
+use crate::types::pg_type::{BOOL, INT4, INT8, NAME, TEXT};
+
+pub(super) const ALL: &[Definition] = &[
+    scalar("version", TEXT, |context, _| {
+        let version = context.setting("server_version").unwrap_or_default();
+        let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
+        Ok(Some(format!("PostgreSQL {version} on {arch}-{os}")))
+    }),
+    scalar("current_database", NAME, database),
+    scalar("current_catalog", NAME, database),
+    scalar("current_schema", NAME, |context, _| {
+        let exists = |name: &&String| objects::schema_oid(&context.catalog, name).is_some();
+        Ok(context.search_path.iter().find(exists).cloned())
+    }),
+    array("current_schemas", NAME, |context, arguments| {
+        let mut path: Vec<&str> = context.search_path.iter().map(String::as_str).collect();
+        path.retain(|name| objects::schema_oid(&context.catalog, name).is_some());
+        if arguments.text(0) == Some("t") && !path.contains(&"pg_catalog") {
+            path.insert(0, "pg_catalog");
+        }
+        let path: Vec<String> = path.into_iter().map(|name| quote(name).into_owned()).collect();
+        Ok(Some(format!("{{{}}}", path.join(","))))
+    }),
+    scalar("current_user", NAME, user),
+    scalar("session_user", NAME, user),
+    scalar("user", NAME, user),
+    scalar("current_role", NAME, user),
+    scalar("getpgusername", NAME, user),
+    scalar("pg_backend_pid", INT4, |context, _| Ok(Some(context.session.to_string()))),
+    scalar("current_setting", TEXT, current_setting),
+    scalar("pg_is_in_recovery", BOOL, |_, _| Ok(boolean(false))),
+    scalar("pg_is_wal_replay_paused", BOOL, |_, _| Ok(boolean(false))),
+    scalar("txid_current", INT8, |_, _| Ok(Some("1".to_owned()))),
+    scalar("pg_get_userbyid", NAME, |_, _| Ok(Some(OWNER.to_owned()))),
+    scalar("inet_server_addr", TEXT, |_, _| Ok(None)),
+    scalar("inet_server_port", INT4, |_, _| Ok(None)),
+    scalar("inet_client_addr", TEXT, |_, _| Ok(None)),
+    scalar("inet_client_port", INT4, |_, _| Ok(None)),
+    scalar("pg_encoding_to_char", NAME, |_, arguments| {
+        Ok(arguments.number(0).map(|code| if code == 6 { "UTF8" } else { "" }.to_owned()))
+    }),
+    scalar("pg_char_to_encoding", INT4, |_, arguments| {
+        let utf8 = |name: &str| matches!(name.to_lowercase().as_str(), "utf8" | "utf-8");
+        Ok(arguments.text(0).map(|name| if utf8(name) { "6" } else { "-1" }.to_owned()))
+    }),
+    scalar("getdatabaseencoding", NAME, |_, _| Ok(Some("UTF8".to_owned()))),
+    scalar("pg_client_encoding", NAME, |_, _| Ok(Some("UTF8".to_owned()))),
+    scalar("quote_ident", TEXT, |_, arguments| {
+        Ok(arguments.text(0).map(|name| quote(name).into_owned()))
+    }),
+    scalar("quote_literal", TEXT, |_, arguments| Ok(arguments.text(0).map(quote_literal))),
+    scalar("quote_nullable", TEXT, |_, arguments| {
+        Ok(Some(arguments.text(0).map_or_else(|| "NULL".to_owned(), quote_literal)))
+    }),
+    array("parse_ident", TEXT, |_, arguments| {
+        Ok(arguments.text(0).map(|text| {
+            let parts = super::name::split(text);
+            let parts: Vec<String> = parts.iter().map(|part| quote(part).into_owned()).collect();
+            format!("{{{}}}", parts.join(","))
+        }))
+    }),
+    scalar("pg_size_pretty", TEXT, |_, arguments| Ok(arguments.number(0).map(size_pretty))),
+    scalar("array_to_string", TEXT, array_to_string),
+    scalar("array_upper", INT4, |_, arguments| bound(arguments, true)),
+    scalar("array_lower", INT4, |_, arguments| bound(arguments, false)),
+];
+
+fn database(context: &Context, _: &Arguments<'_>) -> Result<Option<String>> {
+    Ok(Some(context.database.clone()))
+}
+
+fn user(context: &Context, _: &Arguments<'_>) -> Result<Option<String>> {
+    Ok(Some(context.user.clone()))
+}
+
+fn current_setting(context: &Context, arguments: &Arguments<'_>) -> Result<Option<String>> {
+    let Some(name) = arguments.text(0) else { return Ok(None) };
+    match context.setting(name) {
+        Some(value) => Ok(Some(value.to_owned())),
+        None if arguments.text(1) == Some("t") => Ok(None),
+        None => Err(Error::new(
+            SqlState::UndefinedObject,
+            format!("unrecognized configuration parameter \"{name}\""),
+        )),
+    }
+}
+
+/// As PostgreSQL rounds: the next unit from 10 of the one above on.
+fn size_pretty(size: i64) -> String {
+    let limit = 10 * 1024;
+    if size.abs() < limit {
+        return format!("{size} bytes");
+    }
+    // One bit more than the unit needs is kept, to round halves away from zero.
+    let mut twice = size >> 9;
+    for unit in ["kB", "MB", "GB", "TB"] {
+        let rounded = (twice + twice.signum()) / 2;
+        if rounded.abs() < limit || unit == "TB" {
+            return format!("{rounded} {unit}");
+        }
+        twice >>= 10;
+    }
+    format!("{size} bytes")
+}
+
+fn array_to_string(_: &Context, arguments: &Arguments<'_>) -> Result<Option<String>> {
+    let (Some(array), Some(separator)) = (arguments.text(0), arguments.text(1)) else {
+        return Ok(None);
+    };
+    let null = arguments.text(2);
+    let parts = elements(array)?;
+    let shown = parts.iter().filter_map(|part| part.as_deref().or(null));
+    Ok(Some(shown.collect::<Vec<_>>().join(separator)))
+}
+
+fn bound(arguments: &Arguments<'_>, upper: bool) -> Result<Option<String>> {
+    let Some(array) = arguments.text(0) else { return Ok(None) };
+    let count = elements(array)?.len();
+    let known = count > 0 && arguments.number(1) == Some(1);
+    Ok(known.then(|| if upper { count.to_string() } else { "1".to_owned() }))
+}

@@ -1,0 +1,506 @@
+//! What PostgreSQL's catalog queries say and DataFusion does not understand, said differently. Only
+//! for queries over system relations: small inputs, known columns.
+//!
+//! | written | becomes |
+//! |---|---|
+//! | `pg_catalog.f(x)` | `f(x)` |
+//! | `'x'::regclass`, `oid::regclass` | `__regclass('x')`, `__regclass_name(oid)` |
+//! | `::oid`, `::name`, `::"char"` | `::bigint`, `::text` |
+//! | `a OPERATOR(pg_catalog.~) b COLLATE c` | `a ~ b` |
+//! | `ARRAY(SELECT x …)` | `(SELECT array_agg(x) …)`, empty instead of null |
+//! | `(SELECT x … )` as a value | `(SELECT first_value(x) …)`, which may be correlated |
+//! | `EXISTS (…)` as a value | `(SELECT count(*) > 0 …)` |
+//! | `(a, b) = (c, d)` | `a = c AND b = d` |
+//! | columns of equal or no name | distinct aliases, taken back from the result |
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName,
+    ObjectNamePart, OrderByKind, Query, Select, SelectItem, SetExpr, TableAliasColumnDef,
+    TableFactor, Value, VisitMut, VisitorMut,
+};
+
+use super::{correlate, layout, prune};
+
+/// Stands between a column's name and what makes it distinct; no name that is typed contains it.
+const MARK: char = '\u{1}';
+
+/// Rewrites a query over system relations.
+pub(super) fn rewrite(query: &mut Query) {
+    let _complete = query.visit(&mut Rewriter);
+}
+
+/// A result column's name without what made it distinct.
+pub(super) fn shown_name(name: &str) -> &str {
+    name.split(MARK).next().unwrap_or(name)
+}
+
+/// Whether a type is one whose values are OIDs shown as names.
+pub(super) fn is_reference_type(data_type: &DataType) -> bool {
+    reference_function(data_type).is_some()
+}
+
+/// `regclass` → `__regclass`, and its kind.
+fn reference_function(data_type: &DataType) -> Option<&'static str> {
+    if matches!(data_type, DataType::Regclass) {
+        return Some("__regclass");
+    }
+    let DataType::Custom(name, _) = data_type else { return None };
+    match last(name)?.value.to_lowercase().as_str() {
+        "regclass" => Some("__regclass"),
+        "regtype" => Some("__regtype"),
+        "regproc" | "regprocedure" => Some("__regproc"),
+        "regnamespace" => Some("__regnamespace"),
+        "regrole" => Some("__regrole"),
+        _ => None,
+    }
+}
+
+fn last(name: &ObjectName) -> Option<&Ident> {
+    name.0.last().and_then(ObjectNamePart::as_ident)
+}
+
+/// A type in DataFusion's words.
+fn plain_type(data_type: &DataType) -> Option<DataType> {
+    match data_type {
+        DataType::Array(ArrayElemTypeDef::SquareBracket(item, size)) => {
+            let item = Box::new(plain_type(item)?);
+            Some(DataType::Array(ArrayElemTypeDef::SquareBracket(item, *size)))
+        }
+        DataType::Custom(name, _) => Some(match last(name)?.value.to_lowercase().as_str() {
+            "oid" | "xid" | "cid" | "int8" | "bigint" | "cardinal_number" => DataType::BigInt(None),
+            "int4" | "integer" | "int" => DataType::Integer(None),
+            "int2" | "smallint" => DataType::SmallInt(None),
+            "bool" | "boolean" => DataType::Boolean,
+            "float4" => DataType::Real,
+            "float8" => DataType::DoublePrecision,
+            _ => DataType::Text,
+        }),
+        _ => None,
+    }
+}
+
+struct Rewriter;
+
+impl VisitorMut for Rewriter {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        name_columns(select);
+        prune::prune(select);
+        let aliases = correlate::aliases(select);
+        let _complete = select.visit(&mut HiddenColumns { aliases });
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        prune::drop_order(query);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        table_function(factor);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Some(replacement) = before_parts(expr) {
+            *expr = replacement;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Some(replacement) = after_parts(expr) {
+            *expr = replacement;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Columns that every relation has but does not show: `tableoid` is the relation's own OID.
+struct HiddenColumns {
+    aliases: Vec<(String, String)>,
+}
+
+impl VisitorMut for HiddenColumns {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let (qualifier, column) = match expr {
+            Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+                [qualifier, column] => (Some(qualifier.value.to_lowercase()), column),
+                _ => return ControlFlow::Continue(()),
+            },
+            Expr::Identifier(column) => (None, &*column),
+            _ => return ControlFlow::Continue(()),
+        };
+        let mut relations = self.aliases.iter();
+        let relation = match &qualifier {
+            Some(qualifier) => relations.find(|(alias, _)| alias == qualifier),
+            None => relations.next(),
+        };
+        let value = match (column.value.to_lowercase().as_str(), relation) {
+            ("tableoid", Some((_, relation))) => {
+                layout::find(layout::PG_CATALOG, relation).map_or(0, |layout| layout.oid)
+            }
+            ("xmin", Some(_)) => 1,
+            _ => return ControlFlow::Continue(()),
+        };
+        *expr = Expr::value(Value::Number(value.to_string(), false));
+        ControlFlow::Continue(())
+    }
+}
+
+/// `pg_catalog.unnest(x) a` → `UNNEST(x) a`, and other table functions without their schema.
+fn table_function(factor: &mut TableFactor) {
+    let TableFactor::Table { name, args: Some(args), alias, with_ordinality, .. } = factor else {
+        return;
+    };
+    let Some(ident) = last(name).cloned() else { return };
+    if !ident.value.eq_ignore_ascii_case("unnest") {
+        *name = ObjectName::from(vec![ident]);
+        return;
+    }
+    let exprs = args.args.iter().filter_map(|arg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    });
+    let mut alias = alias.take();
+    if let Some(alias) = &mut alias
+        && alias.columns.is_empty()
+    {
+        alias.columns.push(TableAliasColumnDef { name: alias.name.clone(), data_type: None });
+    }
+    *factor = TableFactor::UNNEST {
+        array_exprs: exprs.collect(),
+        alias,
+        with_offset: false,
+        with_offset_alias: None,
+        with_ordinality: *with_ordinality,
+    };
+}
+
+/// Rewrites that need the parts as they were written.
+fn before_parts(expr: &mut Expr) -> Option<Expr> {
+    match expr {
+        Expr::Function(call) if is_array_subquery(call) => {
+            let FunctionArguments::Subquery(query) = &mut call.args else { return None };
+            if prune::query_has_no_rows(query) {
+                return Some(no_texts());
+            }
+            let outside = correlate::uncorrelate(query);
+            aggregate(query, "array_agg");
+            let rows = correlate::guarded(outside, Expr::Subquery(query.clone()));
+            Some(call_of("coalesce", vec![rows, call_of("make_array", vec![])]))
+        }
+        Expr::Subquery(query) if prune::query_has_no_rows(query) => Some(Expr::value(Value::Null)),
+        Expr::Subquery(query) => {
+            if !aggregate(query, "first_value") {
+                return None;
+            }
+            let outside = correlate::uncorrelate(query);
+            let guarded = !outside.is_empty();
+            guarded.then(|| correlate::guarded(outside, Expr::Subquery(query.clone())))
+        }
+        Expr::Exists { subquery, negated } => exists(subquery, *negated),
+        // The cast of a written name is looked up; everything else is an OID to be shown.
+        Expr::Cast { expr: inner, data_type, .. } => {
+            let function = reference_function(data_type)?;
+            let name = match unnested(inner) {
+                Expr::Value(value) if matches!(value.value, Value::Number(_, _)) => {
+                    format!("{function}_name")
+                }
+                Expr::Value(_) => function.to_owned(),
+                Expr::Cast { data_type: DataType::Text, .. } => function.to_owned(),
+                _ => format!("{function}_name"),
+            };
+            Some(call_of(&name, vec![inner.as_ref().clone()]))
+        }
+        _ => None,
+    }
+}
+
+fn unnested(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Nested(inner) => unnested(inner),
+        other => other,
+    }
+}
+
+fn is_array_subquery(call: &Function) -> bool {
+    matches!(call.args, FunctionArguments::Subquery(_))
+        && last(&call.name).is_some_and(|name| name.value.eq_ignore_ascii_case("array"))
+}
+
+/// Rewrites of expressions whose parts are done.
+fn after_parts(expr: &mut Expr) -> Option<Expr> {
+    match expr {
+        Expr::Function(call) => {
+            if call.name.0.len() > 1 {
+                call.name = ObjectName::from(vec![last(&call.name)?.clone()]);
+            }
+            None
+        }
+        Expr::Cast { data_type, .. } => {
+            *data_type = plain_type(data_type)?;
+            None
+        }
+        Expr::TypedString(typed) => {
+            let data_type = plain_type(&typed.data_type)?;
+            let value = Expr::Value(typed.value.clone());
+            Some(Expr::Cast {
+                kind: CastKind::DoubleColon,
+                expr: Box::new(value),
+                data_type,
+                array: false,
+                format: None,
+            })
+        }
+        Expr::Collate { expr, .. } => Some(expr.as_ref().clone()),
+        Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => {
+            array_literal(right);
+            None
+        }
+        Expr::BinaryOp { left, op, right } => binary(left, op, right),
+        _ => None,
+    }
+}
+
+fn binary(left: &Expr, op: &mut BinaryOperator, right: &Expr) -> Option<Expr> {
+    if let BinaryOperator::PGCustomBinaryOperator(name) = op {
+        *op = match name.last()?.as_str() {
+            "~" => BinaryOperator::PGRegexMatch,
+            "~*" => BinaryOperator::PGRegexIMatch,
+            "!~" => BinaryOperator::PGRegexNotMatch,
+            "!~*" => BinaryOperator::PGRegexNotIMatch,
+            "~~" => BinaryOperator::PGLikeMatch,
+            "!~~" => BinaryOperator::PGNotLikeMatch,
+            "=" => BinaryOperator::Eq,
+            "<>" => BinaryOperator::NotEq,
+            _ => return None,
+        };
+    }
+    let (Expr::Tuple(lefts), Expr::Tuple(rights), BinaryOperator::Eq) = (left, right, &*op) else {
+        return None;
+    };
+    if lefts.len() != rights.len() {
+        return None;
+    }
+    let equal = |(left, right): (&Expr, &Expr)| Expr::BinaryOp {
+        left: Box::new(left.clone()),
+        op: BinaryOperator::Eq,
+        right: Box::new(right.clone()),
+    };
+    itertools::zip_eq(lefts, rights).map(equal).reduce(|all, next| Expr::BinaryOp {
+        left: Box::new(all),
+        op: BinaryOperator::And,
+        right: Box::new(next),
+    })
+}
+
+/// `'{a,b}'` where an array is meant.
+fn array_literal(expr: &mut Expr) {
+    let Expr::Value(value) = expr else { return };
+    let Value::SingleQuotedString(text) = &value.value else { return };
+    let Some(inner) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
+        return;
+    };
+    let parts = inner.split(',').filter(|part| !part.is_empty());
+    let quoted = parts.map(|part| {
+        Expr::value(Value::SingleQuotedString(part.trim().trim_matches('"').to_owned()))
+    });
+    *expr = call_of("make_array", quoted.collect());
+}
+
+/// A call of a function.
+fn call_of(name: &str, args: Vec<Expr>) -> Expr {
+    let args = args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)));
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: args.collect(),
+            clauses: vec![],
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: vec![],
+    })
+}
+
+fn has_groups(select: &Select) -> bool {
+    match &select.group_by {
+        GroupByExpr::Expressions(exprs, _) => !exprs.is_empty(),
+        GroupByExpr::All(_) => true,
+    }
+}
+
+/// An empty array of texts.
+fn no_texts() -> Expr {
+    Expr::Cast {
+        kind: CastKind::DoubleColon,
+        expr: Box::new(call_of("make_array", vec![])),
+        data_type: DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None)),
+        array: false,
+        format: None,
+    }
+}
+
+/// Makes the one column of a subquery an aggregate, unless it is one: DataFusion joins a correlated
+/// subquery only if it is seen to have one row.
+fn aggregate(query: &mut Query, function: &str) -> bool {
+    let SetExpr::Select(select) = query.body.as_mut() else { return false };
+    if has_groups(select) || select.from.is_empty() || select.distinct.is_some() {
+        return false;
+    }
+    let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] =
+        select.projection.as_mut_slice()
+    else {
+        return false;
+    };
+    if function == "first_value" && is_aggregate_call(expr) {
+        return false;
+    }
+    let order = query.order_by.take();
+    let Expr::Function(mut call) = call_of(function, vec![expr.clone()]) else { return false };
+    if let (Some(order), FunctionArguments::List(list)) = (order, &mut call.args)
+        && let OrderByKind::Expressions(mut keys) = order.kind
+    {
+        for key in &mut keys {
+            // An ordinal can only be the one column.
+            if matches!(&key.expr, Expr::Value(_)) {
+                key.expr = expr.clone();
+            }
+        }
+        list.clauses.push(datafusion::sql::sqlparser::ast::FunctionArgumentClause::OrderBy(keys));
+    }
+    *expr = Expr::Function(call);
+    query.limit_clause = None;
+    true
+}
+
+fn is_aggregate_call(expr: &Expr) -> bool {
+    const AGGREGATES: &[&str] = &[
+        "count",
+        "sum",
+        "min",
+        "max",
+        "avg",
+        "array_agg",
+        "string_agg",
+        "bool_or",
+        "bool_and",
+        "first_value",
+    ];
+    match expr {
+        Expr::Function(call) => last(&call.name)
+            .is_some_and(|name| AGGREGATES.contains(&name.value.to_lowercase().as_str())),
+        Expr::BinaryOp { left, right, .. } => is_aggregate_call(left) || is_aggregate_call(right),
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => is_aggregate_call(inner),
+        _ => false,
+    }
+}
+
+/// `EXISTS` as a count: DataFusion plans it as a filter only.
+fn exists(query: &Query, negated: bool) -> Option<Expr> {
+    let mut query = query.clone();
+    let SetExpr::Select(select) = query.body.as_mut() else { return None };
+    if has_groups(select) {
+        return None;
+    }
+    let mut count = call_of("count", vec![]);
+    if let Expr::Function(call) = &mut count
+        && let FunctionArguments::List(list) = &mut call.args
+    {
+        list.args.push(FunctionArg::Unnamed(FunctionArgExpr::Wildcard));
+    }
+    select.projection = vec![SelectItem::UnnamedExpr(count)];
+    query.limit_clause = None;
+    query.order_by = None;
+    Some(Expr::Nested(Box::new(Expr::BinaryOp {
+        left: Box::new(Expr::Subquery(Box::new(query))),
+        op: if negated { BinaryOperator::Eq } else { BinaryOperator::Gt },
+        right: Box::new(Expr::value(Value::Number("0".to_owned(), false))),
+    })))
+}
+
+/// Gives every column of a SELECT the name that PostgreSQL gives it, made distinct.
+fn name_columns(select: &mut Select) {
+    let mut used = BTreeSet::new();
+    for (index, item) in select.projection.iter_mut().enumerate() {
+        let (expr, given) = match item {
+            SelectItem::UnnamedExpr(expr) => (expr.clone(), column_name(expr)),
+            SelectItem::ExprWithAlias { expr, alias } => (expr.clone(), alias.value.clone()),
+            _ => continue,
+        };
+        let distinct = match used.insert(given.clone()) {
+            true => given,
+            false => format!("{given}{MARK}{index}"),
+        };
+        let quote_style = match item {
+            SelectItem::ExprWithAlias { alias, .. } if !distinct.contains(MARK) => {
+                alias.quote_style
+            }
+            _ => Some('"'),
+        };
+        let alias = Ident { value: distinct, quote_style, span: expr_span() };
+        *item = SelectItem::ExprWithAlias { expr, alias };
+    }
+}
+
+fn expr_span() -> datafusion::sql::sqlparser::tokenizer::Span {
+    datafusion::sql::sqlparser::tokenizer::Span::empty()
+}
+
+/// The name that PostgreSQL gives a column without alias.
+fn column_name(expr: &Expr) -> String {
+    let folded = |ident: &Ident| match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    };
+    match expr {
+        Expr::Identifier(ident) => folded(ident),
+        Expr::CompoundIdentifier(parts) => parts.last().map(folded).unwrap_or_default(),
+        Expr::Function(call) => last(&call.name).map(folded).unwrap_or_default(),
+        Expr::Case { else_result, .. } => match else_result.as_deref() {
+            Some(other) if column_name(other) != "?column?" => column_name(other),
+            _ => "case".to_owned(),
+        },
+        Expr::Exists { .. } => "exists".to_owned(),
+        Expr::Array(_) => "array".to_owned(),
+        Expr::Trim { .. } => "btrim".to_owned(),
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => column_name(inner),
+        Expr::Cast { expr: inner, data_type, .. } => match column_name(inner) {
+            name if name == "?column?" => type_name(data_type),
+            name => name,
+        },
+        Expr::Subquery(query) => match query.body.as_ref() {
+            SetExpr::Select(select) => match select.projection.first() {
+                Some(SelectItem::ExprWithAlias { alias, .. }) => folded(alias),
+                Some(SelectItem::UnnamedExpr(expr)) => column_name(expr),
+                _ => "?column?".to_owned(),
+            },
+            _ => "?column?".to_owned(),
+        },
+        _ => "?column?".to_owned(),
+    }
+}
+
+fn type_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Custom(name, _) => last(name).map(|name| name.value.clone()).unwrap_or_default(),
+        DataType::Text => "text".to_owned(),
+        DataType::Boolean | DataType::Bool => "bool".to_owned(),
+        DataType::Int(_) | DataType::Integer(_) | DataType::Int4(_) => "int4".to_owned(),
+        DataType::BigInt(_) | DataType::Int8(_) => "int8".to_owned(),
+        DataType::Regclass => "regclass".to_owned(),
+        other => other.to_string().to_lowercase(),
+    }
+}

@@ -1,0 +1,174 @@
+//! One client's session: its messages, one after another, until it leaves or the server closes.
+
+use std::collections::HashMap;
+use std::io;
+
+use pgwire::error::PgWireError;
+use pgwire::messages::response::{self, CommandComplete, ReadyForQuery};
+use pgwire::messages::startup::ParameterStatus;
+use pgwire::messages::{PgWireBackendMessage as Backend, PgWireFrontendMessage as Frontend};
+use tokio::sync::watch;
+
+use super::connection::Connection;
+use super::failure::{self, Failure};
+use super::portal::{Portal, Statement};
+use crate::engine::{CancelToken, Session, TransactionStatus};
+use crate::error::{Error, Result, SqlState};
+
+/// A client whose session has begun.
+///
+/// # Invariants
+/// 1. `in_message` says whether the session is between `begin_message` and `end_message`.
+/// 2. Outside a transaction block no portal outlives a Sync.
+pub(super) struct Client {
+    pub(super) connection: Connection,
+    pub(super) session: Session,
+    pub(super) cancel: CancelToken,
+    pub(super) statements: HashMap<String, Statement>,
+    pub(super) portals: HashMap<String, Portal>,
+    pub(super) in_message: bool,
+}
+
+impl Client {
+    /// A client that was let in.
+    pub(super) fn new(connection: Connection, session: Session) -> Client {
+        let cancel = session.cancel_token();
+        let (statements, portals) = (HashMap::new(), HashMap::new());
+        Client { connection, session, cancel, statements, portals, in_message: false }
+    }
+
+    /// Answers messages until the client leaves, or `closing` becomes true.
+    pub(super) async fn serve(mut self, mut closing: watch::Receiver<bool>) -> io::Result<()> {
+        self.ready().await?;
+        // After a failed message of the extended protocol all others are ignored up to a Sync.
+        let mut skipping = false;
+        loop {
+            let received = tokio::select! {
+                biased;
+                () = closed(&mut closing) => return self.close().await,
+                received = self.connection.receive() => received,
+            };
+            let message = match received {
+                Ok(Some(Frontend::Terminate(_)) | None) => return Ok(()),
+                Ok(Some(message)) => message,
+                Err(PgWireError::IoError(error)) => return Err(error),
+                Err(error) => return self.fatal(&failure::protocol_violation(&error)).await,
+            };
+            let done = match message {
+                Frontend::Sync(_) => {
+                    skipping = false;
+                    let done = self.end_message().await;
+                    self.report(done)?;
+                    self.ready().await?;
+                    continue;
+                }
+                _ if skipping => continue,
+                Frontend::Query(query) => {
+                    let done = self.query(&query.query).await;
+                    self.report(done)?;
+                    self.ready().await?;
+                    continue;
+                }
+                Frontend::Flush(_) => {
+                    self.connection.flush().await?;
+                    continue;
+                }
+                Frontend::Parse(parse) => self.parse(parse).await,
+                Frontend::Bind(bind) => self.bind(&bind),
+                Frontend::Describe(describe) => self.describe(&describe),
+                Frontend::Execute(execute) => self.execute(&execute).await,
+                Frontend::Close(close) => self.close_target(&close),
+                // What is left of a COPY that has failed.
+                _ => continue,
+            };
+            skipping = done.is_err();
+            self.report(done)?;
+        }
+    }
+
+    /// Tells the client of a failed statement; passes on a failed connection.
+    fn report(&mut self, done: Result<(), Failure>) -> io::Result<()> {
+        match done {
+            Ok(()) => Ok(()),
+            Err(Failure::Connection(error)) => Err(error),
+            Err(Failure::Statement(error)) => {
+                self.session.fail();
+                self.portals.clear();
+                let response = failure::response("ERROR", &error);
+                self.connection.put(Backend::ErrorResponse(response))
+            }
+        }
+    }
+
+    /// Ends the implicit transaction of a message, if there is one.
+    pub(super) async fn end_message(&mut self) -> Result<(), Failure> {
+        if std::mem::take(&mut self.in_message) {
+            self.session.end_message().await?;
+        }
+        Ok(())
+    }
+
+    /// Notices and changed settings, ReadyForQuery, flush.
+    async fn ready(&mut self) -> io::Result<()> {
+        let status = match self.session.status() {
+            TransactionStatus::Idle => {
+                self.portals.clear();
+                response::TransactionStatus::Idle
+            }
+            TransactionStatus::Active => response::TransactionStatus::Transaction,
+            TransactionStatus::Failed => response::TransactionStatus::Error,
+        };
+        self.news()?;
+        self.connection.put(Backend::ReadyForQuery(ReadyForQuery::new(status)))?;
+        self.connection.flush().await
+    }
+
+    /// Notices and changed settings that the client has not been told of.
+    pub(super) fn news(&mut self) -> io::Result<()> {
+        for notice in self.session.take_notices() {
+            self.connection.put(Backend::NoticeResponse(failure::notice(&notice)))?;
+        }
+        for (name, value) in self.session.settings_mut().take_reports() {
+            let status = ParameterStatus::new(name.to_owned(), value);
+            self.connection.put(Backend::ParameterStatus(status))?;
+        }
+        Ok(())
+    }
+
+    /// News, then the command tag.
+    pub(super) fn complete(&mut self, tag: String) -> io::Result<()> {
+        self.news()?;
+        self.connection.put(Backend::CommandComplete(CommandComplete::new(tag)))
+    }
+
+    /// Ends the session because the server is closing.
+    async fn close(&mut self) -> io::Result<()> {
+        let message = "terminating connection due to administrator command";
+        self.fatal(&Error::new(SqlState::AdminShutdown, message)).await
+    }
+
+    async fn fatal(&mut self, error: &Error) -> io::Result<()> {
+        let response = failure::response("FATAL", error);
+        self.connection.put(Backend::ErrorResponse(response))?;
+        self.connection.flush().await
+    }
+}
+
+/// Returns when the server closes.
+async fn closed(closing: &mut watch::Receiver<bool>) {
+    // An error means that the server is gone already.
+    let _closed = closing.wait_for(|closing| *closing).await;
+}
+
+/// Does a session's work while watching whether its client is still there; if it has gone the work
+/// is dropped, as by a cancel.
+pub(super) async fn attended<T>(
+    connection: &mut Connection,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        biased;
+        done = work => Ok(done?),
+        () = connection.gone() => Err(io::Error::from(io::ErrorKind::ConnectionReset).into()),
+    }
+}
