@@ -118,6 +118,12 @@ impl DistinctValues {
         (first..first + narrow(self.calls)).map(|slot| self.counts[slot])
     }
 
+    /// The type of the values.
+    #[must_use]
+    pub fn data_type(&self) -> &DataType {
+        &self.table.types()[0]
+    }
+
     /// Whether a group has no values.
     #[must_use]
     pub fn clear(&self, group: u32) -> bool {

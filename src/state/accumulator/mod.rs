@@ -14,6 +14,7 @@ mod float;
 mod function;
 mod integer;
 mod interval;
+mod set;
 mod variance;
 
 #[cfg(test)]
@@ -23,3 +24,4 @@ pub use changes::Changes;
 pub use column::Accumulator;
 pub use distinct::DistinctValues;
 pub use function::Function;
+pub use set::{Accumulators, Call};

@@ -1,0 +1,258 @@
+//! All aggregate calls of an operator, by group number.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatch, UInt32Array, new_null_array,
+};
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::{filter_record_batch, kernels::cmp};
+use arrow::datatypes::{DataType, SchemaRef, UInt32Type};
+use itertools::{izip, zip_eq};
+
+use super::{Accumulator, Changes, DistinctValues, Function};
+use crate::error::{Error, Result};
+use crate::types::Weights;
+
+/// One aggregate call over columns of the input.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Which function.
+    pub function: Function,
+    /// Argument column, if any.
+    pub argument: Option<usize>,
+    /// Whether equal arguments count once.
+    pub distinct: bool,
+    /// Boolean column that must be true for a row to count, if any.
+    pub filter: Option<usize>,
+}
+
+/// The state of several calls.
+#[derive(Debug)]
+pub struct Accumulators {
+    calls: Vec<Call>,
+    columns: Vec<Accumulator>,
+    shared: Vec<Shared>,
+}
+
+/// The DISTINCT calls on one argument.
+#[derive(Debug)]
+struct Shared {
+    argument: usize,
+    /// Their indexes, ascending.
+    calls: Vec<usize>,
+    values: DistinctValues,
+}
+
+impl Accumulators {
+    /// State of `calls` over rows of `input`, with these result types.
+    ///
+    /// # Errors
+    /// `42883` if a function is not defined for its argument.
+    pub fn new(
+        mut calls: Vec<Call>,
+        input: &SchemaRef,
+        results: &[DataType],
+        append_only: bool,
+    ) -> Result<Accumulators> {
+        let type_of = |column: usize| input.field(column).data_type();
+        let mut columns = vec![];
+        for (call, result) in zip_eq(&mut calls, results) {
+            // These see no difference.
+            let same = matches!(
+                call.function,
+                Function::Min | Function::Max | Function::And | Function::Or
+            );
+            call.distinct &= !same && call.argument.is_some();
+            let argument = call.argument.map(type_of);
+            columns.push(Accumulator::new(call.function, argument, result, append_only)?);
+        }
+        let mut shared: Vec<(usize, Vec<usize>)> = vec![];
+        for (index, call) in calls.iter().enumerate().filter(|(_, call)| call.distinct) {
+            let argument = call.argument.expect("distinct calls have an argument");
+            match shared.iter_mut().find(|(column, _)| *column == argument) {
+                Some((_, members)) => members.push(index),
+                None => shared.push((argument, vec![index])),
+            }
+        }
+        let shared = shared.into_iter().map(|(argument, calls)| {
+            let values = DistinctValues::new(type_of(argument), calls.len())?;
+            Ok(Shared { argument, calls, values })
+        });
+        Ok(Accumulators { columns, shared: shared.collect::<Result<_>>()?, calls })
+    }
+
+    /// Makes room for groups `0..groups`.
+    pub fn grow(&mut self, groups: usize) {
+        self.columns.iter_mut().for_each(|column| column.grow(groups));
+        self.shared.iter_mut().for_each(|shared| shared.values.grow(groups));
+    }
+
+    /// Takes in rows with their groups.
+    ///
+    /// # Errors
+    /// If a column is not of the type given at the start, which would be a bug.
+    pub fn update(
+        &mut self,
+        batch: &RecordBatch,
+        groups: &[u32],
+        weights: &Weights,
+    ) -> Result<()> {
+        let mut filters: Vec<(usize, BooleanBuffer)> = vec![];
+        let mut mask = |call: &Call| {
+            let column = call.filter?;
+            let known = filters.iter().position(|(filter, _)| *filter == column);
+            let known = known.unwrap_or_else(|| {
+                filters.push((column, true_rows(batch.column(column))));
+                filters.len() - 1
+            });
+            Some(filters[known].1.clone())
+        };
+        for (call, column) in zip_eq(&self.calls, &mut self.columns) {
+            if !call.distinct {
+                let changes = Changes { groups, weights, mask: mask(call) };
+                column.update(call.argument.map(|column| batch.column(column)), &changes)?;
+            }
+        }
+        for Shared { argument, calls, values } in &mut self.shared {
+            let masks: Vec<_> = calls.iter().map(|&call| mask(&self.calls[call])).collect();
+            let members = self.columns.iter_mut().enumerate();
+            let mut members: Vec<&mut Accumulator> = members
+                .filter(|(index, _)| calls.contains(index))
+                .map(|(_, column)| column)
+                .collect();
+            values.update(batch.column(*argument), groups, weights, &masks, &mut members)?;
+        }
+        Ok(())
+    }
+
+    /// Results of the given groups, a column per call.
+    ///
+    /// # Errors
+    /// As [`Accumulator::output`].
+    pub fn output(&self, groups: &[u32]) -> Result<Vec<ArrayRef>> {
+        self.columns.iter().map(|column| column.output(groups)).collect()
+    }
+
+    /// Groups that may have come to fail since the last call.
+    pub fn take_suspects(&mut self) -> Vec<u32> {
+        self.columns.iter_mut().flat_map(Accumulator::take_suspects).collect()
+    }
+
+    /// The first call that has no result for a group but should, and why.
+    #[must_use]
+    pub fn failure(&self, group: u32) -> Option<(usize, Error)> {
+        let failures = self.columns.iter().map(|column| column.failure(group)).enumerate();
+        failures.filter_map(|(call, failure)| Some((call, failure?))).next()
+    }
+
+    /// Whether a group's state is that of no rows.
+    #[must_use]
+    pub fn clear(&self, group: u32) -> bool {
+        self.columns.iter().all(|column| column.clear(group))
+            && self.shared.iter().all(|shared| shared.values.clear(group))
+    }
+
+    /// Frees what a clear group holds.
+    pub fn reset(&mut self, group: u32) {
+        self.columns.iter_mut().for_each(|column| column.reset(group));
+    }
+
+    /// The saved form of the given groups' state, a column per call; distinct values apart.
+    #[must_use]
+    pub fn save(&self, groups: &[u32]) -> Vec<ArrayRef> {
+        let save = |column: &Accumulator| {
+            let cells = groups.iter().map(|&group| {
+                let mut bytes = vec![];
+                column.write(group, &mut bytes);
+                Some(bytes)
+            });
+            Arc::new(cells.collect::<BinaryArray>()) as ArrayRef
+        };
+        self.columns.iter().map(save).collect()
+    }
+
+    /// Reads back what [`Accumulators::save`] wrote.
+    ///
+    /// # Errors
+    /// `XX001` if it does not fit these calls.
+    pub fn restore(&mut self, groups: &[u32], saved: &[ArrayRef]) -> Result<()> {
+        for (column, saved) in zip_eq(&mut self.columns, saved) {
+            for (&group, bytes) in zip_eq(groups, saved.as_binary::<i32>()) {
+                column.read(group, bytes.unwrap_or_default())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Types of the arguments of DISTINCT calls, one per set of values held.
+    #[must_use]
+    pub fn distinct_types(&self) -> Vec<&DataType> {
+        self.shared.iter().map(|shared| shared.values.data_type()).collect()
+    }
+
+    /// The saved form of the distinct values, a batch per set: their groups, and the columns `set`,
+    /// `counts` and one value column per set, null in the other sets' rows.
+    ///
+    /// # Errors
+    /// As [`DistinctValues::values`].
+    pub fn save_distinct(&self) -> Result<Vec<(Vec<u32>, Vec<ArrayRef>)>> {
+        let mut saved = vec![];
+        for (set, shared) in self.shared.iter().enumerate() {
+            let (numbers, groups, counts) = shared.values.entries();
+            let set_number = u32::try_from(set).expect("few sets");
+            let sets = UInt32Array::from_value(set_number, groups.len());
+            let mut columns: Vec<ArrayRef> =
+                vec![Arc::new(sets), Arc::new(counts.into_iter().map(Some).collect::<BinaryArray>())];
+            for (other, data_type) in self.distinct_types().into_iter().enumerate() {
+                columns.push(if other == set {
+                    shared.values.values(&numbers)?
+                } else {
+                    new_null_array(data_type, groups.len())
+                });
+            }
+            saved.push((groups, columns));
+        }
+        Ok(saved)
+    }
+
+    /// Reads back what [`Accumulators::save_distinct`] wrote: a batch of the same columns, with the
+    /// groups of its rows.
+    ///
+    /// # Errors
+    /// `XX001` if it does not fit these calls.
+    pub fn restore_distinct(&mut self, groups: &[u32], saved: &RecordBatch) -> Result<()> {
+        let groups: ArrayRef = Arc::new(UInt32Array::from(groups.to_vec()));
+        let with_groups = std::iter::once(("group".to_owned(), groups));
+        let columns = izip!(saved.schema().fields(), saved.columns())
+            .map(|(field, column)| (field.name().clone(), Arc::clone(column)))
+            .collect::<Vec<_>>();
+        let saved = RecordBatch::try_from_iter(with_groups.chain(columns))?;
+        for (set, shared) in self.shared.iter_mut().enumerate() {
+            let set_number = u32::try_from(set).expect("few sets");
+            let mine = cmp::eq(saved.column(1), &UInt32Array::new_scalar(set_number))?;
+            let mine = filter_record_batch(&saved, &mine)?;
+            let groups = mine.column(0).as_primitive::<UInt32Type>().values();
+            let counts = mine.column(2).as_binary::<i32>();
+            let counts = (0..counts.len()).map(|row| counts.value(row));
+            shared.values.restore(groups, mine.column(3 + set), counts)?;
+        }
+        Ok(())
+    }
+
+    /// Bytes held.
+    #[must_use]
+    pub fn byte_size(&self) -> usize {
+        let values = self.shared.iter().map(|shared| shared.values.byte_size());
+        self.columns.iter().map(Accumulator::byte_size).sum::<usize>() + values.sum::<usize>()
+    }
+}
+
+/// Rows where a boolean column is true.
+fn true_rows(column: &ArrayRef) -> BooleanBuffer {
+    let column: &BooleanArray = column.as_boolean();
+    match column.nulls() {
+        None => column.values().clone(),
+        Some(nulls) => column.values() & nulls.inner(),
+    }
+}
