@@ -405,3 +405,6 @@ fn name(call: &AggregateCall, input: &SchemaRef) -> String {
     let filter = call.filter.map(|filter| format!(" FILTER (WHERE {})", column(filter)));
     format!("{}({distinct}{argument}){}", call.function, filter.unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,8 @@ mod join;
 mod materialize;
 mod project;
 mod scan;
+#[cfg(test)]
+mod oracle;
 mod top_n;
 mod union;
 
