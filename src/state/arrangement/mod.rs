@@ -151,6 +151,12 @@ impl Arrangement {
         self.chains.advance(cursor, limit, matches)
     }
 
+    /// Its rows by key, as of the last commit.
+    #[must_use]
+    pub fn chains(&self) -> &Chains {
+        &self.chains
+    }
+
     /// For each key the sum of the weights of the committed rows that have it.
     #[must_use]
     pub fn sums(&self, keys: &KeyBatch, null_equals_null: bool) -> Vec<i64> {

@@ -3,12 +3,18 @@
 use arrow::datatypes::SchemaRef;
 
 use super::JoinCondition;
+use super::inputs::{Columns, Inputs};
+use super::pairs::Partner;
 use crate::dataflow::operator::{Context, Operator, Output, Port};
 use crate::error::Result;
+use crate::state::ArrangementId;
 use crate::types::Delta;
 
 /// Matching pairs.
-pub struct Join {}
+pub struct Join {
+    inputs: Inputs,
+    columns: Columns,
+}
 
 impl Join {
     /// An inner join putting out `columns` (indexes in left columns followed by right columns; `None`
@@ -17,11 +23,13 @@ impl Join {
     /// # Errors
     /// If a column type cannot be a key.
     pub fn new(
-        _condition: JoinCondition,
-        _columns: Option<Vec<usize>>,
-        _schema: SchemaRef,
+        condition: JoinCondition,
+        columns: Option<Vec<usize>>,
+        schema: SchemaRef,
     ) -> Result<Join> {
-        unimplemented!()
+        let inputs = Inputs::new(condition)?;
+        let columns = inputs.columns(columns, schema);
+        Ok(Join { inputs, columns })
     }
 }
 
@@ -32,11 +40,29 @@ impl Operator for Join {
 
     fn apply(
         &mut self,
-        _ctx: &mut Context<'_>,
-        _port: Port,
-        _delta: Delta,
-        _out: &mut Output,
+        ctx: &mut Context<'_>,
+        port: Port,
+        delta: Delta,
+        out: &mut Output,
     ) -> Result<()> {
-        unimplemented!()
+        let keyed = self.inputs.keyed(port, delta)?;
+        let other = Partner::State(self.inputs.state(ctx.arrangements, 1 - port));
+        self.inputs.join(port, &keyed, other, &self.columns, out)?;
+        self.inputs.hold(port, keyed);
+        Ok(())
+    }
+
+    fn finish(&mut self, _ctx: &mut Context<'_>, out: &mut Output) -> Result<()> {
+        self.inputs.join_deltas(&self.columns, out)?;
+        self.inputs.clear();
+        Ok(())
+    }
+
+    fn arrangements(&self) -> Vec<ArrangementId> {
+        self.inputs.arrangements()
+    }
+
+    fn rebind(&mut self, from: ArrangementId, to: ArrangementId) {
+        self.inputs.rebind(from, to);
     }
 }

@@ -8,7 +8,10 @@
 //! [`Arrange`]: super::Arrange
 
 mod inner;
+mod inputs;
 mod outer;
+mod pairs;
+mod presence;
 mod semi;
 
 pub use inner::Join;
@@ -48,3 +51,6 @@ pub struct JoinCondition {
     /// Further condition.
     pub residual: Option<Residual>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,213 @@
+//! What all joins share: both inputs' arrangements, and their changes in the open epoch.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+
+use super::pairs::{Keyed, PAIRS_MAX, Pairs, Partner, Table, multiplied, satisfying};
+use super::{JoinCondition, JoinSide, Residual};
+use crate::dataflow::operator::{ErrorRow, Output, Port};
+use crate::error::Result;
+use crate::state::{Arrangement, ArrangementId, Arrangements, Matches};
+use crate::types::Delta;
+use crate::types::key::KeyEncoder;
+
+/// The inputs of a join.
+///
+/// # Invariants
+/// 1. Between epochs no delta is held (`clear` at the end of `finish`): the arrangements are the state.
+pub(super) struct Inputs {
+    sides: [Side; 2],
+    null_equals_null: bool,
+    residual: Option<Residual>,
+    /// Left columns followed by right columns.
+    schema: SchemaRef,
+}
+
+struct Side {
+    input: JoinSide,
+    encoder: KeyEncoder,
+    /// Its deltas of the open epoch.
+    deltas: Vec<Keyed>,
+}
+
+/// Which columns a join puts out.
+pub(super) struct Columns {
+    /// Indexes in left columns followed by right columns.
+    pub(super) columns: Vec<usize>,
+    /// Of the output.
+    pub(super) schema: SchemaRef,
+}
+
+impl Inputs {
+    pub(super) fn new(condition: JoinCondition) -> Result<Inputs> {
+        let JoinCondition { left, right, null_equals_null, residual } = condition;
+        let fields = left.schema.fields().iter().chain(right.schema.fields());
+        let schema = Arc::new(Schema::new(fields.map(Arc::clone).collect::<Vec<_>>()));
+        let side = |input: JoinSide| -> Result<Side> {
+            let encoder = KeyEncoder::for_columns(&input.schema, &input.key)?;
+            Ok(Side { input, encoder, deltas: vec![] })
+        };
+        Ok(Inputs { sides: [side(left)?, side(right)?], null_equals_null, residual, schema })
+    }
+
+    /// Output of `columns`, or of all.
+    pub(super) fn columns(&self, columns: Option<Vec<usize>>, schema: SchemaRef) -> Columns {
+        let all = || (0..self.schema.fields().len()).collect();
+        Columns { columns: columns.unwrap_or_else(all), schema }
+    }
+
+    pub(super) fn arrangements(&self) -> Vec<ArrangementId> {
+        self.sides.iter().map(|side| side.input.arrangement).collect()
+    }
+
+    pub(super) fn rebind(&mut self, from: ArrangementId, to: ArrangementId) {
+        for side in self.sides.iter_mut().filter(|side| side.input.arrangement == from) {
+            side.input.arrangement = to;
+        }
+    }
+
+    pub(super) fn schema_of(&self, port: Port) -> &SchemaRef {
+        &self.sides[port].input.schema
+    }
+
+    /// Number of left columns.
+    pub(super) fn width(&self) -> usize {
+        self.schema_of(0).fields().len()
+    }
+
+    pub(super) fn null_equals_null(&self) -> bool {
+        self.null_equals_null
+    }
+
+    pub(super) fn has_residual(&self) -> bool {
+        self.residual.is_some()
+    }
+
+    /// The committed rows of a side.
+    pub(super) fn state<'a>(&self, arrangements: &'a Arrangements, port: Port) -> &'a Arrangement {
+        arrangements.get(self.sides[port].input.arrangement)
+    }
+
+    /// `delta`, rows of side `port`, with its keys.
+    pub(super) fn keyed(&self, port: Port, delta: Delta) -> Result<Keyed> {
+        let side = &self.sides[port];
+        let keys = side.encoder.encode_batch(&delta.batch, &side.input.key)?;
+        Ok(Keyed { delta, keys })
+    }
+
+    /// Remembers a delta until the end of the epoch.
+    pub(super) fn hold(&mut self, port: Port, keyed: Keyed) {
+        self.sides[port].deltas.push(keyed);
+    }
+
+    /// The deltas of a side in the open epoch.
+    pub(super) fn deltas(&self, port: Port) -> &[Keyed] {
+        &self.sides[port].deltas
+    }
+
+    /// Forgets the epoch's deltas.
+    pub(super) fn clear(&mut self) {
+        for side in &mut self.sides {
+            side.deltas.clear();
+        }
+    }
+
+    /// All deltas of a side in one, by key.
+    pub(super) fn table(&self, port: Port) -> Result<Table> {
+        let side = &self.sides[port];
+        let deltas: Vec<Delta> = side.deltas.iter().map(|keyed| keyed.delta.clone()).collect();
+        let all = Delta::concat(&side.input.schema, &deltas)?;
+        Ok(Table::new(&side.encoder, self.keyed(port, all)?))
+    }
+
+    /// Puts out the pairs of `keyed`, rows of side `port`, and rows of the other side.
+    pub(super) fn join(
+        &self,
+        port: Port,
+        keyed: &Keyed,
+        partner: Partner<'_>,
+        columns: &Columns,
+        out: &mut Output,
+    ) -> Result<()> {
+        self.each_pairs(port, keyed, partner, |pairs, matches| {
+            let weigh = |batch| multiplied(batch, &keyed.delta, &matches.probe, &matches.weights);
+            let Some(residual) = &self.residual else {
+                let batch = pairs.batch(&columns.columns, self.width(), &columns.schema)?;
+                out.deltas.push(weigh(batch));
+                return Ok(());
+            };
+            let kept = residual(weigh(self.whole(&pairs)?), &mut out.errors)?;
+            if !kept.is_empty() {
+                out.deltas.push(kept.select(&columns.columns, &columns.schema)?);
+            }
+            Ok(())
+        })
+    }
+
+    /// Puts out ΔL⋈ΔR.
+    pub(super) fn join_deltas(&self, columns: &Columns, out: &mut Output) -> Result<()> {
+        let rows = |port| self.deltas(port).iter().map(|keyed| keyed.delta.rows()).sum::<usize>();
+        if rows(0) == 0 || rows(1) == 0 {
+            return Ok(());
+        }
+        let (small, large) = if rows(0) <= rows(1) { (0, 1) } else { (1, 0) };
+        let table = self.table(small)?;
+        for keyed in self.deltas(large) {
+            self.join(large, keyed, Partner::Delta(&table), columns, out)?;
+        }
+        Ok(())
+    }
+
+    /// For each row of `keyed`, rows of side `port`, the sum of the weights of its matches.
+    pub(super) fn matches(
+        &self,
+        port: Port,
+        keyed: &Keyed,
+        partner: Partner<'_>,
+        errors: &mut Vec<ErrorRow>,
+    ) -> Result<Vec<i64>> {
+        let Some(residual) = &self.residual else {
+            let chains = partner.chains();
+            return Ok(chains.sums(&chains.find(&keyed.keys, self.null_equals_null)));
+        };
+        let mut sums = vec![0; keyed.delta.rows()];
+        self.each_pairs(port, keyed, partner, |pairs, matches| {
+            let weight = |pair: usize| {
+                keyed.delta.weight(matches.probe[pair] as usize) * matches.weights[pair]
+            };
+            for pair in satisfying(residual, self.whole(&pairs)?, weight, errors)? {
+                sums[matches.probe[pair] as usize] += matches.weights[pair];
+            }
+            Ok(())
+        })?;
+        Ok(sums)
+    }
+
+    fn whole(&self, pairs: &Pairs<'_>) -> Result<arrow::array::RecordBatch> {
+        let columns: Vec<usize> = (0..self.schema.fields().len()).collect();
+        pairs.batch(&columns, self.width(), &self.schema)
+    }
+
+    /// Calls `visit` with all pairs of equal keys, a bounded number at a time.
+    fn each_pairs(
+        &self,
+        port: Port,
+        keyed: &Keyed,
+        partner: Partner<'_>,
+        mut visit: impl FnMut(Pairs<'_>, &Matches) -> Result<()>,
+    ) -> Result<()> {
+        use super::pairs::Rows;
+        let chains = partner.chains();
+        let mut cursor = chains.cursor(chains.find(&keyed.keys, self.null_equals_null));
+        let mut matches = Matches::default();
+        while chains.advance(&mut cursor, PAIRS_MAX, &mut matches) {
+            let probing = Rows::Delta(&keyed.delta, &matches.probe);
+            let found = partner.rows(&matches.state);
+            let sides = if port == 0 { [probing, found] } else { [found, probing] };
+            visit(Pairs { sides, count: matches.len() }, &matches)?;
+            matches.clear();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,162 @@
+//! Pairs of a left and a right row, by number, before their columns are copied.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::take;
+use arrow::datatypes::SchemaRef;
+
+use super::Residual;
+use crate::dataflow::operator::ErrorRow;
+use crate::error::Result;
+use crate::state::{Arrangement, Chains};
+use crate::types::key::{KeyBatch, KeyEncoder};
+use crate::types::{Delta, Weights};
+
+/// Most pairs handled at once: a cross join must not fill the memory, and what is gathered for them
+/// should fit the second-level cache.
+pub(super) const PAIRS_MAX: usize = 1 << 15;
+
+/// A delta with its keys.
+pub(super) struct Keyed {
+    pub(super) delta: Delta,
+    pub(super) keys: KeyBatch,
+}
+
+/// A side's change of the epoch as one delta, by key.
+pub(super) struct Table {
+    pub(super) rows: Keyed,
+    pub(super) chains: Chains,
+}
+
+impl Table {
+    pub(super) fn new(encoder: &KeyEncoder, rows: Keyed) -> Table {
+        let chains = Chains::of_batch(encoder, &rows.keys, |row| rows.delta.weight(row));
+        Table { rows, chains }
+    }
+}
+
+/// What is probed: the committed rows of the other side, or its change.
+#[derive(Clone, Copy)]
+pub(super) enum Partner<'a> {
+    State(&'a Arrangement),
+    Delta(&'a Table),
+}
+
+impl<'a> Partner<'a> {
+    pub(super) fn chains(self) -> &'a Chains {
+        match self {
+            Partner::State(arrangement) => arrangement.chains(),
+            Partner::Delta(table) => &table.chains,
+        }
+    }
+
+    /// The given rows.
+    pub(super) fn rows<'b>(self, numbers: &'b [u32]) -> Rows<'b>
+    where
+        'a: 'b,
+    {
+        match self {
+            Partner::State(arrangement) => Rows::State(arrangement, numbers),
+            Partner::Delta(table) => Rows::Delta(&table.rows.delta, numbers),
+        }
+    }
+}
+
+/// Rows of one side, by number.
+pub(super) enum Rows<'a> {
+    Delta(&'a Delta, &'a [u32]),
+    State(&'a Arrangement, &'a [u32]),
+}
+
+impl Rows<'_> {
+    fn gather(&self, columns: &[usize]) -> Result<Vec<ArrayRef>> {
+        match *self {
+            Rows::State(arrangement, rows) => arrangement.gather(rows, columns),
+            Rows::Delta(delta, rows) => {
+                // Each row once and in order, as when every row has one match: nothing to copy.
+                let first = rows.first().map_or(0, |&row| row as usize);
+                if rows.iter().enumerate().all(|(at, &row)| row as usize == first + at) {
+                    let slice = |&c: &usize| delta.column(c).slice(first, rows.len());
+                    return Ok(columns.iter().map(slice).collect());
+                }
+                let indices = UInt32Array::from(rows.to_vec());
+                columns.iter().map(|&c| Ok(take(delta.column(c), &indices, None)?)).collect()
+            }
+        }
+    }
+}
+
+/// Pairs of rows.
+pub(super) struct Pairs<'a> {
+    /// Left and right rows, equally many.
+    pub(super) sides: [Rows<'a>; 2],
+    pub(super) count: usize,
+}
+
+impl Pairs<'_> {
+    /// The pairs as a batch of `schema`: `columns` of left columns (of which there are `width`)
+    /// followed by right columns.
+    pub(super) fn batch(
+        &self,
+        columns: &[usize],
+        width: usize,
+        schema: &SchemaRef,
+    ) -> Result<RecordBatch> {
+        let (left, right): (Vec<usize>, Vec<usize>) = columns.iter().partition(|&&c| c < width);
+        let right: Vec<usize> = right.iter().map(|column| column - width).collect();
+        let mut left = self.sides[0].gather(&left)?.into_iter();
+        let mut right = self.sides[1].gather(&right)?.into_iter();
+        let arrays = columns.iter().map(|&column| {
+            let side = if column < width { &mut left } else { &mut right };
+            side.next().expect("as many arrays as columns were asked for")
+        });
+        let options = RecordBatchOptions::new().with_row_count(Some(self.count));
+        let arrays = arrays.collect();
+        Ok(RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)?)
+    }
+}
+
+/// Which rows of `batch` satisfy `residual`. An error row's weight is that of its row in `weights`.
+pub(super) fn satisfying(
+    residual: &Residual,
+    batch: RecordBatch,
+    weights: impl Fn(usize) -> i64,
+    errors: &mut Vec<ErrorRow>,
+) -> Result<Vec<usize>> {
+    // The condition keeps rows with their weights, so a row's number as its weight tells which rows
+    // it kept, and which failed.
+    let numbers = (0i64..).take(batch.num_rows()).collect();
+    let mut failed = vec![];
+    let kept = residual(Delta::new(batch, numbers), &mut failed)?;
+    errors.extend(failed.into_iter().filter_map(|mut error| {
+        error.weight = weights(usize::try_from(error.weight).expect("it is a row's number"));
+        (error.weight != 0).then_some(error)
+    }));
+    Ok((0..kept.rows())
+        .map(|row| usize::try_from(kept.weight(row)).expect("it is a row's number"))
+        .collect())
+}
+
+/// `batch` with the products of `weights` and those of the probing rows.
+pub(super) fn multiplied(
+    batch: RecordBatch,
+    probing: &Delta,
+    probe: &[u32],
+    weights: &[i64],
+) -> Delta {
+    let ones = weights.iter().all(|&weight| weight == 1);
+    match &probing.weights {
+        Weights::One if ones => Delta::insert(batch),
+        Weights::One => Delta::new(batch, weights.to_vec()),
+        Weights::Each(each) => {
+            let pairs = itertools::zip_eq(probe, weights);
+            let products: Vec<i64> =
+                pairs.map(|(&row, weight)| each[row as usize] * weight).collect();
+            if products.iter().all(|&weight| weight == 1) {
+                return Delta::insert(batch);
+            }
+            Delta::new(batch, products)
+        }
+    }
+}
