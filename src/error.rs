@@ -111,6 +111,7 @@ sql_states! {
     TooManyConnections = "53300",
     ConfigurationLimitExceeded = "53400",
     ProgramLimitExceeded = "54000",
+    StatementTooComplex = "54001",
     ObjectNotInPrerequisiteState = "55000",
     ObjectInUse = "55006",
     CantChangeRuntimeParam = "55P02",

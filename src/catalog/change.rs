@@ -3,36 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 use super::object::Object;
-use crate::types::{ObjectId, QualifiedName};
+use crate::types::ObjectId;
 
 /// A change of the catalog. Made and checked by [`super::Catalog`]'s methods, applied by
 /// [`super::Catalog::apply`].
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Change {
-    /// A new object.
+    /// A new object; its id is the catalog's next.
     Create(Object),
-    /// A view with another query, under the same id and name.
-    Replace(Object),
+    /// Objects with another name or definition, under the same ids: a replaced view, or a renamed
+    /// relation together with the views that name it.
+    Update(Vec<Object>),
     /// Objects and what depends on them, dependents first.
     Drop(Vec<ObjectId>),
-    /// A relation under another name or in another schema.
-    Rename {
-        /// The relation.
-        id: ObjectId,
-        /// Its new name.
-        name: QualifiedName,
-        /// The canonical queries of the views that name it, rewritten.
-        queries: Vec<(ObjectId, String)>,
-    },
-    /// A column under another name.
-    RenameColumn {
-        /// The relation.
-        id: ObjectId,
-        /// Index of the column.
-        column: usize,
-        /// Its new name.
-        name: String,
-        /// The canonical queries of the views that name the relation, rewritten.
-        queries: Vec<(ObjectId, String)>,
-    },
 }

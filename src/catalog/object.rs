@@ -3,6 +3,7 @@
 use arrow::datatypes::SchemaRef;
 use serde::{Deserialize, Serialize};
 
+use crate::error::Result;
 use crate::types::definition::{
     self, Column, ObjectKind, SourceDefinition, TableDefinition, ViewDefinition,
 };
@@ -141,5 +142,64 @@ impl Object {
             Object::Source(source) => &source.dependencies,
             Object::View(view) | Object::MaterializedView(view) => &view.dependencies,
         }
+    }
+
+    /// The same relation under another name.
+    pub(super) fn renamed(&self, name: &QualifiedName) -> Object {
+        let mut object = self.clone();
+        match &mut object {
+            Object::Schema(_) => {}
+            Object::Table(table) => table.name = name.clone(),
+            Object::Source(source) => source.name = name.clone(),
+            Object::View(view) | Object::MaterializedView(view) => view.name = name.clone(),
+        }
+        object
+    }
+
+    /// The same view with another canonical query; other objects as they are.
+    pub(super) fn with_query(
+        &self,
+        rewrite: impl FnOnce(&str) -> Result<String>,
+    ) -> Result<Object> {
+        let mut object = self.clone();
+        if let Object::View(view) | Object::MaterializedView(view) = &mut object {
+            view.definition.query = rewrite(&view.definition.query)?;
+        }
+        Ok(object)
+    }
+
+    /// The same relation with another name for a column; `expression` renames it in expressions.
+    pub(super) fn with_column_renamed(
+        &self,
+        index: usize,
+        name: &str,
+        expression: impl Fn(&str) -> Result<String>,
+    ) -> Result<Object> {
+        let mut object = self.clone();
+        let watermark = match &mut object {
+            Object::Schema(_) => return Ok(object),
+            Object::Table(Table { definition, .. }) => {
+                definition.columns[index].name = name.to_owned();
+                for check in &mut definition.checks {
+                    check.expr = expression(&check.expr)?;
+                }
+                for column in &mut definition.columns {
+                    column.generated = column.generated.as_deref().map(&expression).transpose()?;
+                }
+                definition.watermark.as_mut()
+            }
+            Object::Source(Source { definition, .. }) => {
+                definition.columns[index].name = name.to_owned();
+                definition.watermark.as_mut()
+            }
+            Object::View(view) | Object::MaterializedView(view) => {
+                view.definition.columns[index].name = name.to_owned();
+                None
+            }
+        };
+        if let Some(watermark) = watermark {
+            watermark.expr = expression(&watermark.expr)?;
+        }
+        Ok(object)
     }
 }

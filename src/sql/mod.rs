@@ -5,17 +5,36 @@
 //! Queries and expressions stay sqlparser's syntax trees, which the planner hands to DataFusion; all
 //! other statements become plain structs, names folded and types resolved.
 
+mod alter;
+mod copy;
+mod create;
+mod cursor;
+mod dialect;
+mod explain;
+mod insert;
+mod parse;
 pub mod position;
+mod reader;
+mod refuse;
+pub mod rewrite;
+mod setting;
+mod show;
+mod source;
 pub mod statement;
+mod table;
+mod transaction;
+pub mod types;
+mod update;
+mod window;
 
 pub use datafusion::sql::sqlparser;
-use datafusion::sql::sqlparser::ast::Expr;
+use datafusion::sql::sqlparser::ast::{Expr, Query};
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 pub use position::Positions;
 pub use statement::{Name, Statement};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// One statement of a message.
 #[derive(Clone, Debug)]
@@ -44,16 +63,24 @@ impl Parsed {
 ///
 /// # Errors
 /// `42601` at the first token that no statement has there, `0A000` for what we know but do not do.
-pub fn parse(_text: &str) -> Result<Vec<Parsed>> {
-    Err(Error::internal("the parser is being written"))
+pub fn parse(text: &str) -> Result<Vec<Parsed>> {
+    parse::message(text)
 }
 
 /// A lone expression, such as a column's default in the catalog.
 ///
 /// # Errors
-/// As [`parse`].
-pub fn parse_expr(_text: &str) -> Result<Expr> {
-    Err(Error::internal("the parser is being written"))
+/// As [`parse()`].
+pub fn parse_expr(text: &str) -> Result<Expr> {
+    parse::fragment(text, |r| r.expr())
+}
+
+/// A lone query, such as a view's in the catalog.
+///
+/// # Errors
+/// As [`parse()`].
+pub fn parse_query(text: &str) -> Result<Box<Query>> {
+    parse::fragment(text, |r| r.query())
 }
 
 /// Whether an expression is the word `DEFAULT` of `VALUES` and `SET`.

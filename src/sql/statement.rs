@@ -4,7 +4,7 @@ pub use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, TableWithJoin
 
 use super::Parsed;
 use crate::types::SqlType;
-use crate::types::definition::{ObjectKind, SourceDefinition, TableDefinition, ViewDefinition};
+use crate::types::definition::{ObjectKind, SourceDefinition, TableDefinition};
 
 /// A name of an object as the user wrote it, folded to lower case where not quoted.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -262,8 +262,6 @@ pub struct CreateView {
     pub columns: Vec<String>,
     /// The query.
     pub query: Box<Query>,
-    /// The definition to complete: its options are set; columns and canonical query are the planner's.
-    pub definition: ViewDefinition,
 }
 
 /// `DROP`

@@ -150,8 +150,6 @@ pub struct TableDefinition {
     pub watermark: Option<Watermark>,
     /// Retention of the log.
     pub retain: Option<Retain>,
-    /// `WITH` options.
-    pub options: Options,
 }
 
 /// One item of `INCLUDE`: a piece of metadata as a column.
@@ -225,6 +223,4 @@ pub struct ViewDefinition {
     pub columns: Vec<Column>,
     /// The query in canonical text, every relation qualified with its schema.
     pub query: String,
-    /// `WITH` options.
-    pub options: Options,
 }

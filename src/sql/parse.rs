@@ -1,0 +1,195 @@
+//! Cuts a message into statements and finds who reads each.
+
+use datafusion::sql::sqlparser::ast::{Query, With};
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError};
+
+use super::dialect::{MillstreamDialect, is};
+use super::reader::{self, Reader};
+use super::{Parsed, Positions, Statement};
+use super::{
+    alter, copy, create, cursor, explain, insert, refuse, setting, show, transaction, update,
+};
+use crate::error::{Error, Result, SqlState};
+
+/// Set operations in one statement after which it is refused: each is a level of the syntax tree.
+const SET_OPERATIONS_MAX: usize = 1_000;
+
+/// The statements of `text`.
+pub(super) fn message(text: &str) -> Result<Vec<Parsed>> {
+    let positions = Positions::new(text);
+    let mut statements = Vec::new();
+    for (tokens, semicolon) in split(tokens(text, &positions)?) {
+        let Some(first) = tokens.iter().find(|token| !is_whitespace(token)) else { continue };
+        let position = positions.of_span(first.span).unwrap_or(1);
+        let semicolon = semicolon.and_then(|token| positions.of_span(token.span));
+        let slice = reader::slice(text, &positions, &tokens);
+        let dialect = MillstreamDialect::default();
+        let mut reader = Reader::new(&dialect, text, &positions, tokens, semicolon);
+        let statement = statement(&mut reader)?;
+        reader.expect_end()?;
+        statements.push(Parsed { statement, text: slice, position, positions: positions.clone() });
+    }
+    Ok(statements)
+}
+
+/// Reads the whole of `text` as one thing that is not a statement.
+pub(super) fn fragment<T>(
+    text: &str,
+    read: impl FnOnce(&mut Reader<'_>) -> Result<T>,
+) -> Result<T> {
+    let positions = Positions::new(text);
+    let dialect = MillstreamDialect::default();
+    let tokens = tokens(text, &positions)?;
+    let mut reader = Reader::new(&dialect, text, &positions, tokens, None);
+    let value = read(&mut reader)?;
+    reader.expect_end()?;
+    Ok(value)
+}
+
+fn tokens(text: &str, positions: &Positions) -> Result<Vec<TokenWithSpan>> {
+    let dialect = MillstreamDialect::default();
+    let tokens = Tokenizer::new(&dialect, text)
+        .tokenize_with_location()
+        .map_err(|error| lexical_error(text, positions, &error))?;
+    check_size(&tokens, positions)?;
+    Ok(tokens)
+}
+
+/// An unterminated string or comment, in Postgres' words.
+fn lexical_error(text: &str, positions: &Positions, error: &TokenizerError) -> Error {
+    let near: String = {
+        let byte = positions.byte(text, error.location);
+        text[byte..].chars().take_while(|c| *c != '\n').collect()
+    };
+    let message = error.message.to_lowercase();
+    let what = if message.contains("string literal") || message.contains("quoted string") {
+        "unterminated quoted string"
+    } else if message.contains("delimiter") || message.contains("identifier") {
+        "unterminated quoted identifier"
+    } else if message.contains("comment") {
+        "unterminated /* comment"
+    } else {
+        "syntax error"
+    };
+    Error::syntax(format!("{what} at or near \"{near}\"")).or_at(positions.of(error.location))
+}
+
+/// Refuses what would make the syntax tree too deep without the parser recursing.
+fn check_size(tokens: &[TokenWithSpan], positions: &Positions) -> Result<()> {
+    let mut operations = 0;
+    for token in tokens {
+        if token.token == Token::SemiColon {
+            operations = 0;
+        } else if is(&token.token, &["union", "except", "intersect"]) {
+            operations += 1;
+            if operations > SET_OPERATIONS_MAX {
+                let message = format!("more than {SET_OPERATIONS_MAX} set operations in a query");
+                return Err(Error::new(SqlState::StatementTooComplex, message)
+                    .or_at(positions.of_span(token.span))
+                    .hint("Insert rows with VALUES, or in several statements."));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The tokens of each statement, with its semicolon.
+fn split(tokens: Vec<TokenWithSpan>) -> Vec<(Vec<TokenWithSpan>, Option<TokenWithSpan>)> {
+    let mut statements = Vec::new();
+    let mut current = Vec::new();
+    for token in tokens {
+        if token.token == Token::SemiColon {
+            statements.push((std::mem::take(&mut current), Some(token)));
+        } else {
+            current.push(token);
+        }
+    }
+    statements.push((current, None));
+    statements
+}
+
+fn is_whitespace(token: &TokenWithSpan) -> bool {
+    matches!(token.token, Token::Whitespace(_) | Token::EOF)
+}
+
+/// Reads one statement.
+pub(super) fn statement(r: &mut Reader<'_>) -> Result<Statement> {
+    let Token::Word(word) = r.peek() else {
+        return if r.at_query() { query(r) } else { Err(r.syntax_error()) };
+    };
+    match word.value.to_ascii_lowercase().as_str() {
+        "with" => with(r),
+        "select" | "values" | "table" => query(r),
+        "insert" => insert::insert(r, None),
+        "update" => update::update(r),
+        "delete" => update::delete(r),
+        "truncate" => update::truncate(r),
+        "copy" => copy::copy(r),
+        "create" => create::create(r),
+        "drop" => alter::drop(r),
+        "alter" => alter::alter(r),
+        "begin" | "start" | "commit" | "end" | "rollback" | "abort" | "savepoint" | "release" => {
+            transaction::transaction(r)
+        }
+        "set" => setting::set(r),
+        "reset" => setting::reset(r),
+        "show" => show::show(r),
+        "describe" | "desc" => show::describe(r),
+        "explain" => explain::explain(r),
+        "prepare" | "execute" | "deallocate" => cursor::prepared(r),
+        "declare" | "fetch" | "move" | "close" => cursor::cursor(r),
+        "discard" => setting::discard(r),
+        "unlisten" => setting::unlisten(r),
+        "flush" => explain::flush(r),
+        "wait" => explain::wait(r),
+        "subscribe" => cursor::subscribe(r),
+        _ => Err(refuse::unknown(r)),
+    }
+}
+
+fn query(r: &mut Reader<'_>) -> Result<Statement> {
+    let query = r.query()?;
+    refuse::emit(r)?;
+    refuse::query(r, &query)?;
+    Ok(Statement::Query(query))
+}
+
+/// `WITH … SELECT` or `WITH … INSERT`.
+fn with(r: &mut Reader<'_>) -> Result<Statement> {
+    match r.after_with() {
+        Some("insert") => {
+            let with = r.with_parser(with_clause)?;
+            insert::insert(r, Some(with))
+        }
+        Some(verb @ ("update" | "delete" | "merge")) => Err(r.unsupported(
+            &format!("WITH before {}", verb.to_uppercase()),
+            r.position(),
+            "Use a subquery in its WHERE clause instead.",
+        )),
+        _ => query(r),
+    }
+}
+
+fn with_clause(
+    parser: &mut Parser<'_>,
+) -> Result<With, datafusion::sql::sqlparser::parser::ParserError> {
+    use datafusion::sql::sqlparser::keywords::Keyword;
+    let with_token = parser.expect_keyword(Keyword::WITH)?.into();
+    let recursive = parser.parse_keyword(Keyword::RECURSIVE);
+    let cte_tables = parser.parse_comma_separated(Parser::parse_cte)?;
+    Ok(With { with_token, recursive, cte_tables })
+}
+
+/// Puts a `WITH` clause in front of a query.
+pub(super) fn prepend(with: With, query: &mut Query) -> Result<()> {
+    if query.with.is_some() {
+        return Err(Error::unsupported("WITH both before INSERT and in its query")
+            .hint("Put all common table expressions into one WITH clause."));
+    }
+    query.with = Some(with);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
