@@ -58,21 +58,22 @@ fn tokens(text: &str, positions: &Positions) -> Result<Vec<TokenWithSpan>> {
 
 /// An unterminated string or comment, in Postgres' words.
 fn lexical_error(text: &str, positions: &Positions, error: &TokenizerError) -> Error {
-    let near: String = {
-        let byte = positions.byte(text, error.location);
-        text[byte..].chars().take_while(|c| *c != '\n').collect()
-    };
     let message = error.message.to_lowercase();
-    let what = if message.contains("string literal") || message.contains("quoted string") {
-        "unterminated quoted string"
-    } else if message.contains("delimiter") || message.contains("identifier") {
-        "unterminated quoted identifier"
-    } else if message.contains("comment") {
-        "unterminated /* comment"
+    let (what, byte) = if message.contains("comment") {
+        // The tokenizer complains about the end; Postgres about where the comment begins.
+        ("unterminated /* comment", text.rfind("/*").unwrap_or(0))
     } else {
-        "syntax error"
+        let what = if message.contains("string literal") || message.contains("quoted string") {
+            "unterminated quoted string"
+        } else if message.contains("delimiter") || message.contains("identifier") {
+            "unterminated quoted identifier"
+        } else {
+            "syntax error"
+        };
+        (what, positions.byte(text, error.location))
     };
-    Error::syntax(format!("{what} at or near \"{near}\"")).or_at(positions.of(error.location))
+    let near: String = text[byte..].chars().take_while(|c| *c != '\n').collect();
+    Error::syntax(format!("{what} at or near \"{near}\"")).at(text[..byte].chars().count() + 1)
 }
 
 /// Refuses what would make the syntax tree too deep without the parser recursing.
