@@ -23,7 +23,7 @@ pub const PUBLIC: &str = "public";
 /// Id of the schema `public`, as in Postgres.
 pub const PUBLIC_ID: ObjectId = ObjectId(2200);
 /// The schemas of the system's own relations: nothing can be created there.
-pub const SYSTEM_SCHEMAS: [&str; 2] = ["pg_catalog", "information_schema"];
+pub const SYSTEM_SCHEMAS: [&str; 3] = ["pg_catalog", "information_schema", "stream_catalog"];
 
 /// A snapshot of all objects.
 ///

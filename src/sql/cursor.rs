@@ -40,8 +40,13 @@ fn prepare(r: &mut Reader<'_>) -> Result<Statement> {
     }
     let statement = parse::statement(r)?;
     let text = r.slice(from);
-    let statement =
-        Box::new(Parsed { statement, text, position, positions: r.positions().clone() });
+    let statement = Box::new(Parsed {
+        statement,
+        message: r.message(),
+        text,
+        position,
+        positions: r.positions().clone(),
+    });
     Ok(Statement::Prepare { name, types, statement })
 }
 

@@ -27,6 +27,8 @@ pub mod types;
 mod update;
 mod window;
 
+use std::sync::Arc;
+
 pub use datafusion::sql::sqlparser;
 use datafusion::sql::sqlparser::ast::{Expr, Query};
 use datafusion::sql::sqlparser::tokenizer::Span;
@@ -42,7 +44,7 @@ pub struct Parsed {
     /// What it says.
     pub statement: Statement,
     /// The whole message, which the spans in syntax trees refer to.
-    pub message: std::sync::Arc<str>,
+    pub message: Arc<str>,
     /// Its text: the exact slice of the message, without the semicolon.
     pub text: String,
     /// Where the text begins: 1-based character of the message.

@@ -1,5 +1,7 @@
 //! Cuts a message into statements and finds who reads each.
 
+use std::sync::Arc;
+
 use datafusion::sql::sqlparser::ast::{Query, With};
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError};
@@ -18,6 +20,7 @@ const SET_OPERATIONS_MAX: usize = 1_000;
 /// The statements of `text`.
 pub(super) fn message(text: &str) -> Result<Vec<Parsed>> {
     let positions = Positions::new(text);
+    let message: Arc<str> = text.into();
     let mut statements = Vec::new();
     for (tokens, semicolon) in split(tokens(text, &positions)?) {
         let Some(first) = tokens.iter().find(|token| !is_whitespace(token)) else { continue };
@@ -25,10 +28,16 @@ pub(super) fn message(text: &str) -> Result<Vec<Parsed>> {
         let semicolon = semicolon.and_then(|token| positions.of_span(token.span));
         let slice = reader::slice(text, &positions, &tokens);
         let dialect = MillstreamDialect::default();
-        let mut reader = Reader::new(&dialect, text, &positions, tokens, semicolon);
+        let mut reader = Reader::new(&dialect, &message, &positions, tokens, semicolon);
         let statement = statement(&mut reader)?;
         reader.expect_end()?;
-        statements.push(Parsed { statement, text: slice, position, positions: positions.clone() });
+        statements.push(Parsed {
+            statement,
+            message: Arc::clone(&message),
+            text: slice,
+            position,
+            positions: positions.clone(),
+        });
     }
     Ok(statements)
 }
@@ -41,7 +50,8 @@ pub(super) fn fragment<T>(
     let positions = Positions::new(text);
     let dialect = MillstreamDialect::default();
     let tokens = tokens(text, &positions)?;
-    let mut reader = Reader::new(&dialect, text, &positions, tokens, None);
+    let message: Arc<str> = text.into();
+    let mut reader = Reader::new(&dialect, &message, &positions, tokens, None);
     let value = read(&mut reader)?;
     reader.expect_end()?;
     Ok(value)

@@ -1,6 +1,8 @@
 //! A cursor over the tokens of one statement: sqlparser reads expressions, queries and types with it;
 //! everything else is read word by word. Errors leave here in Postgres' words, with positions.
 
+use std::sync::Arc;
+
 use arrow::compute::kernels::cast_utils::parse_interval_month_day_nano;
 use datafusion::sql::sqlparser::ast::{Expr, Query, Value};
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -18,7 +20,7 @@ const DEPTH_MAX: usize = 200;
 /// A cursor over one statement.
 pub(super) struct Reader<'a> {
     parser: Parser<'a>,
-    text: &'a str,
+    message: &'a Arc<str>,
     positions: &'a Positions,
     tokens: Vec<TokenWithSpan>,
     /// The position after the last token, and the token there: a semicolon, or nothing.
@@ -26,11 +28,11 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// A cursor over `tokens` of `text`. `semicolon` is where the statement's semicolon stands, if it
+    /// A cursor over `tokens` of `message`. `semicolon` is where the statement's semicolon stands, if it
     /// has one.
     pub(super) fn new(
         dialect: &'a MillstreamDialect,
-        text: &'a str,
+        message: &'a Arc<str>,
         positions: &'a Positions,
         tokens: Vec<TokenWithSpan>,
         semicolon: Option<usize>,
@@ -39,7 +41,7 @@ impl<'a> Reader<'a> {
             .with_recursion_limit(DEPTH_MAX)
             .with_tokens_with_locations(tokens.clone());
         let end = semicolon.map_or((positions.end(), ""), |position| (position, ";"));
-        Reader { parser, text, positions, tokens, end }
+        Reader { parser, message, positions, tokens, end }
     }
 
     // --- what comes next ---
@@ -87,6 +89,11 @@ impl<'a> Reader<'a> {
     /// Positions in the message.
     pub(super) fn positions(&self) -> &'a Positions {
         self.positions
+    }
+
+    /// The message.
+    pub(super) fn message(&self) -> Arc<str> {
+        Arc::clone(self.message)
     }
 
     /// The main verb behind a `WITH` clause that begins here.
@@ -329,7 +336,7 @@ impl<'a> Reader<'a> {
 
     /// The text between the token with index `from` and the next token.
     pub(super) fn slice(&self, from: usize) -> String {
-        slice(self.text, self.positions, &self.tokens[from..self.parser.index()])
+        slice(self.message, self.positions, &self.tokens[from..self.parser.index()])
     }
 
     /// Index of the next token, for [`Reader::slice`].
@@ -354,7 +361,7 @@ impl<'a> Reader<'a> {
     fn syntax_error_at(&self, token: Option<&TokenWithSpan>) -> Error {
         match token {
             Some(token) => {
-                let near = slice(self.text, self.positions, std::slice::from_ref(token));
+                let near = slice(self.message, self.positions, std::slice::from_ref(token));
                 Error::syntax(format!("syntax error at or near \"{near}\""))
                     .or_at(self.positions.of(token.span.start))
             }
