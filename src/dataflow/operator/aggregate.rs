@@ -163,7 +163,8 @@ impl Aggregate {
         candidates.dedup();
         for group in candidates {
             let failure = self.accumulators.failure(group).filter(|_| self.exists(group));
-            let now = failure.map(|(call, error)| self.error_row(group, call, &error)).transpose()?;
+            let now =
+                failure.map(|(call, error)| self.error_row(group, call, &error)).transpose()?;
             let before = match now.clone() {
                 Some(row) => self.failed.insert(group, row),
                 None => self.failed.remove(&group),
@@ -185,7 +186,8 @@ impl Aggregate {
 
     /// Puts out what changed of groups that had output.
     fn change(&self, groups: &[u32], old: &[ArrayRef], out: &mut Output) -> Result<()> {
-        let gone: BooleanArray = groups.iter().map(|&group| Some(!self.has_output(group))).collect();
+        let gone: BooleanArray =
+            groups.iter().map(|&group| Some(!self.has_output(group))).collect();
         let new = self.accumulators.output(groups)?;
         let mut changed = gone.clone();
         for (old, new) in zip_eq(old, &new) {
@@ -230,8 +232,7 @@ impl Aggregate {
         emptied.sort_unstable();
         emptied.dedup();
         let unit = self.unit != Unit::Elsewhere;
-        emptied
-            .retain(|&group| !unit && self.rows[group] == 0 && self.accumulators.clear(group));
+        emptied.retain(|&group| !unit && self.rows[group] == 0 && self.accumulators.clear(group));
         emptied.iter().for_each(|&group| self.accumulators.reset(group));
         self.table.release(&emptied);
     }
@@ -361,8 +362,7 @@ impl Operator for Aggregate {
     }
 
     fn size(&self, _arrangements: &Arrangements) -> StateSize {
-        let bytes =
-            self.table.byte_size() + self.rows.byte_size() + self.accumulators.byte_size();
+        let bytes = self.table.byte_size() + self.rows.byte_size() + self.accumulators.byte_size();
         StateSize { rows: self.table.len(), bytes }
     }
 }

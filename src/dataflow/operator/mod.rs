@@ -9,10 +9,10 @@ mod filter;
 mod hop;
 mod join;
 mod materialize;
-mod project;
-mod scan;
 #[cfg(test)]
 mod oracle;
+mod project;
+mod scan;
 mod top_n;
 mod union;
 

@@ -59,7 +59,8 @@ impl<'a> Workers<'a> {
             for delta in deltas {
                 let encoder = KeyEncoder::for_columns(&delta.batch.schema(), &self.key).unwrap();
                 let hashes = encoder.encode_batch(&delta.batch, &self.key).unwrap().hashes;
-                let rows = hashes.iter().positions(|&hash| Vnode::of_hash(hash).worker(count) == worker);
+                let rows =
+                    hashes.iter().positions(|&hash| Vnode::of_hash(hash).worker(count) == worker);
                 let mine: Vec<u32> = rows.map(|row| row.try_into().unwrap()).collect();
                 let delta = delta.take(&UInt32Array::from(mine)).unwrap();
                 operator.apply(&mut ctx, 0, delta, &mut out).unwrap();
@@ -201,7 +202,8 @@ fn check_any_order(
         let expected = expected(&repeated(pool, &counts));
         assert_eq!(workers.output, expected, "after changes in any order");
         assert_eq!(workers.contents(), expected, "contents after changes in any order");
-        let mut back: Vec<(u32, i64)> = changes.iter().map(|&(row, weight)| (row, -weight)).collect();
+        let mut back: Vec<(u32, i64)> =
+            changes.iter().map(|&(row, weight)| (row, -weight)).collect();
         back.shuffle(rng);
         for epoch in back.chunks(back.len() / 3 + 1) {
             workers.tick(&deltas(rng, pool, epoch));

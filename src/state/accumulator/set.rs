@@ -92,12 +92,7 @@ impl Accumulators {
     ///
     /// # Errors
     /// If a column is not of the type given at the start, which would be a bug.
-    pub fn update(
-        &mut self,
-        batch: &RecordBatch,
-        groups: &[u32],
-        weights: &Weights,
-    ) -> Result<()> {
+    pub fn update(&mut self, batch: &RecordBatch, groups: &[u32], weights: &Weights) -> Result<()> {
         let mut filters: Vec<(usize, BooleanBuffer)> = vec![];
         let mut mask = |call: &Call| {
             let column = call.filter?;
@@ -202,8 +197,10 @@ impl Accumulators {
             let (numbers, groups, counts) = shared.values.entries();
             let set_number = u32::try_from(set).expect("few sets");
             let sets = UInt32Array::from_value(set_number, groups.len());
-            let mut columns: Vec<ArrayRef> =
-                vec![Arc::new(sets), Arc::new(counts.into_iter().map(Some).collect::<BinaryArray>())];
+            let mut columns: Vec<ArrayRef> = vec![
+                Arc::new(sets),
+                Arc::new(counts.into_iter().map(Some).collect::<BinaryArray>()),
+            ];
             for (other, data_type) in self.distinct_types().into_iter().enumerate() {
                 columns.push(if other == set {
                     shared.values.values(&numbers)?

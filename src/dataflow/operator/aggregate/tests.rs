@@ -8,8 +8,7 @@ use arrow::array::{
     IntervalMonthDayNanoArray, RecordBatch, StringArray,
 };
 use arrow::datatypes::{
-    DataType, Field, Float64Type, Int32Type, IntervalMonthDayNano, IntervalUnit, Schema,
-    SchemaRef,
+    DataType, Field, Float64Type, Int32Type, IntervalMonthDayNano, IntervalUnit, Schema, SchemaRef,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -74,7 +73,11 @@ fn call(function: AggregateFunction, argument: impl Into<Option<usize>>) -> Aggr
     AggregateCall { function, argument: argument.into(), distinct: false, filter: None }
 }
 
-fn distinct_call(function: AggregateFunction, argument: usize, filter: Option<usize>) -> AggregateCall {
+fn distinct_call(
+    function: AggregateFunction,
+    argument: usize,
+    filter: Option<usize>,
+) -> AggregateCall {
     AggregateCall { function, argument: Some(argument), distinct: true, filter }
 }
 
@@ -127,7 +130,9 @@ fn naive(group: &[usize], output: &SchemaRef, rows: &RecordBatch) -> Collection 
             .map(|&row| i.value(row))
             .collect();
         let distinct: BTreeSet<i32> = ints.iter().copied().collect();
-        let sum = |ints: &mut dyn Iterator<Item = &i32>| ints.copied().map(i64::from).reduce(|a, b| a + b);
+        let sum = |ints: &mut dyn Iterator<Item = &i32>| {
+            ints.copied().map(i64::from).reduce(|a, b| a + b)
+        };
         let mut columns = rows.first().map(|&row| key_of(row)).unwrap_or_default();
         columns.extend([
             Arc::new(Int64Array::from(vec![rows.len() as i64])) as ArrayRef,
@@ -155,9 +160,13 @@ fn equals_recomputation_whatever_the_key() {
         distinct_call(Count, 2, Some(5)),
         distinct_call(Sum, 2, None),
     ];
-    for (seed, group) in [vec![], vec![0], vec![1], vec![0, 1], vec![5], vec![4]].into_iter().enumerate() {
-        let mut fields: Vec<(&str, DataType)> =
-            group.iter().map(|&column| ("key", input().field(column).data_type().clone())).collect();
+    for (seed, group) in
+        [vec![], vec![0], vec![1], vec![0, 1], vec![5], vec![4]].into_iter().enumerate()
+    {
+        let mut fields: Vec<(&str, DataType)> = group
+            .iter()
+            .map(|&column| ("key", input().field(column).data_type().clone()))
+            .collect();
         fields.extend([
             ("rows", DataType::Int64),
             ("count", DataType::Int64),
@@ -267,7 +276,8 @@ fn averages_and_variances_are_those_of_postgres() {
     aggregate.apply(&mut ctx, 0, Delta::insert(rows), &mut out).unwrap();
     aggregate.finish(&mut ctx, &mut out).unwrap();
     let row = &out.deltas[0].batch;
-    let decimal = |column: usize| row.column(column).as_primitive::<arrow::datatypes::Decimal128Type>();
+    let decimal =
+        |column: usize| row.column(column).as_primitive::<arrow::datatypes::Decimal128Type>();
     assert_eq!(decimal(0).value_as_string(0), "1800000001.0000000000000000");
     assert_eq!(decimal(3).value_as_string(0), "9000000005");
     assert_eq!(row.column(1).as_primitive::<Float64Type>().value(0), 42.5);
