@@ -143,16 +143,3 @@ impl Runtime {
 fn stopped() -> Error {
     Error::new(SqlState::AdminShutdown, "the engine has stopped")
 }
-
-impl Runtime {
-    /// Opens a data directory, or an engine in memory.
-    ///
-    /// # Errors
-    /// 55006 if another process holds the directory; XX001 for damaged files.
-    pub fn open(
-        _config: &crate::config::Config,
-        _clock: Arc<dyn crate::clock::Clock>,
-    ) -> Result<(Runtime, crate::catalog::Catalog)> {
-        Err(stopped())
-    }
-}

@@ -1,3 +1,3 @@
-//! To be filled.
+//! Tests of the whole: the tree's shape, the oracle, crashes, the wire.
 
-fn main() {}
+mod tidy;

@@ -66,7 +66,11 @@ struct ChunkCount {
 }
 
 impl Arrangement {
-    fn new(schema: SchemaRef, key: Vec<usize>) -> Result<Arrangement> {
+    /// An empty arrangement of rows of `schema`, indexed by columns `key`.
+    ///
+    /// # Errors
+    /// If a column type cannot be kept as a key.
+    pub fn new(schema: SchemaRef, key: Vec<usize>) -> Result<Arrangement> {
         let encoder = KeyEncoder::for_columns(&schema, &key)?;
         let fields: Vec<SortField> =
             schema.fields().iter().map(|field| SortField::new(field.data_type().clone())).collect();

@@ -1,0 +1,80 @@
+//! Records that could not be decoded: counted, and kept in the source's dead letter table if it has one.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+
+use super::coordinator::Coordinator;
+use super::request::{ChangeKind, Conflict, TableChange, Write};
+use crate::catalog::{Object, PUBLIC};
+use crate::connector::BadRow;
+use crate::types::definition::OnError;
+use crate::types::{ObjectId, QualifiedName};
+
+impl Coordinator {
+    /// The writes that keep undecodable records where their sources say so.
+    pub(super) fn bad_rows(&self, rows: Vec<(ObjectId, BadRow)>) -> Vec<Write> {
+        let mut by_source: Vec<(ObjectId, Vec<BadRow>)> = vec![];
+        for (source, row) in rows {
+            match by_source.iter_mut().find(|(id, _)| *id == source) {
+                Some((_, rows)) => rows.push(row),
+                None => by_source.push((source, vec![row])),
+            }
+        }
+        by_source.into_iter().filter_map(|(source, rows)| self.dead_letters(source, &rows)).collect()
+    }
+
+    /// A row per record, by the columns that the table has: `source`, `payload`, `error`, `sqlstate`,
+    /// `offset`, `at`.
+    fn dead_letters(&self, source: ObjectId, rows: &[BadRow]) -> Option<Write> {
+        let Some(Object::Source(object)) = self.catalog.get(source).map(Arc::as_ref) else {
+            return None;
+        };
+        for row in rows {
+            tracing::warn!(source = %object.name, offset = row.offset, error = %row.error,
+                "a record cannot be decoded");
+        }
+        let OnError::DeadLetter { schema, table } = &object.definition.on_error else { return None };
+        let name = QualifiedName::new(schema.as_deref().unwrap_or(PUBLIC), table.as_str());
+        let id = self.catalog.relation(&name)?.id();
+        let schema = Arc::clone(&self.tables.get(&id)?.schema);
+        let texts = |text: &dyn Fn(&BadRow) -> String| -> ArrayRef {
+            Arc::new(StringArray::from_iter_values(rows.iter().map(text)))
+        };
+        let columns = schema.fields().iter().map(|field| {
+            let value: ArrayRef = match field.name().as_str() {
+                "source" => texts(&|_| object.name.to_string()),
+                "payload" => texts(&|row| row.payload.clone()),
+                "error" => texts(&|row| row.error.message().to_owned()),
+                "sqlstate" => texts(&|row| row.error.state().code().to_owned()),
+                "offset" => Arc::new(Int64Array::from_iter_values(
+                    rows.iter().map(|row| i64::try_from(row.offset).unwrap_or(i64::MAX)),
+                )),
+                "at" => Arc::new(TimestampMicrosecondArray::from_value(
+                    self.clock.now_us(),
+                    rows.len(),
+                )),
+                _ => arrow::array::new_null_array(&DataType::Null, rows.len()),
+            };
+            cast(&value, field.data_type())
+        });
+        let batch = columns.collect::<Result<Vec<_>, _>>().and_then(|columns| {
+            RecordBatch::try_new(Arc::clone(&schema), columns)
+        });
+        match batch {
+            Ok(rows) => Some(Write {
+                changes: vec![TableChange {
+                    table: id,
+                    kind: ChangeKind::Insert { rows, conflict: Conflict::Overwrite },
+                }],
+                reads: vec![],
+            }),
+            Err(error) => {
+                tracing::error!(%error, table = %name, "the dead letter table does not fit");
+                None
+            }
+        }
+    }
+}

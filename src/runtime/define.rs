@@ -1,0 +1,207 @@
+//! Definitions: what a change of the catalog does to logs, tables, sources and the operator graph.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
+use super::command::Command;
+use super::coordinator::Coordinator;
+use super::fill::{Fill, FillRows, Stage, View};
+use super::request::Definition;
+use super::source::Feed;
+use super::table::Table;
+use crate::catalog::{Change, Object};
+use crate::connector::{self, Position};
+use crate::error::{Error, Result};
+use crate::plan::node::{Node, NodeKind};
+use crate::types::{Epoch, ObjectId};
+
+impl Coordinator {
+    /// Makes a definition durable, then true.
+    pub(super) fn define(&mut self, definition: Definition) -> Result<Epoch> {
+        if let Some(error) = &self.broken {
+            return Err(error.clone());
+        }
+        self.log_definition(&definition)?;
+        if let Some(catalog) = definition.catalog {
+            self.catalog = catalog;
+        }
+        for change in &definition.changes {
+            self.apply_change(change)?;
+        }
+        for (view, sql, plan) in definition.plans {
+            self.create_view(view, sql, plan)?;
+        }
+        Ok(self.epoch)
+    }
+
+    fn log_definition(&mut self, definition: &Definition) -> Result<()> {
+        if definition.changes.is_empty() {
+            return Ok(());
+        }
+        let record = serde_json::to_vec(&definition.changes)
+            .map_err(|error| Error::internal(format!("cannot encode a definition: {error}")))?;
+        let Some(store) = &mut self.store else { return Ok(()) };
+        let created = |change: &Change| match change {
+            Change::Create(Object::Table(table)) => Some(table.id),
+            _ => None,
+        };
+        for change in &definition.changes {
+            if let Change::Create(Object::Table(table)) = change {
+                let schema = crate::types::definition::schema(&table.definition.columns);
+                store.create_table(table.id, &schema, 1)?;
+            }
+        }
+        if let Err(error) = store.append_catalog(&record) {
+            for table in definition.changes.iter().filter_map(created) {
+                if let Err(left) = store.drop_table(table) {
+                    tracing::warn!(error = %left, "a table's empty log is left; the next start removes it");
+                }
+            }
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    fn apply_change(&mut self, change: &Change) -> Result<()> {
+        match change {
+            Change::Create(Object::Table(table)) => {
+                let schema = crate::types::definition::schema(&table.definition.columns);
+                let key = table.definition.primary_key.clone();
+                self.tables.insert(table.id, Table::new(&table.name.name, schema, key)?);
+            }
+            Change::Drop(ids) => ids.iter().for_each(|&id| self.drop_object(id)),
+            Change::Rename { id, name, .. } => {
+                if let Some(table) = self.tables.get_mut(id) {
+                    table.name.clone_from(&name.name);
+                }
+            }
+            Change::Create(_) | Change::Replace(_) | Change::RenameColumn { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn drop_object(&mut self, id: ObjectId) {
+        if self.views.remove(&id).is_some() {
+            self.commands.push(Command::DropView { view: id });
+        }
+        self.watched.remove(&id);
+        self.feeds.remove(&id);
+        if self.tables.remove(&id).is_some()
+            && let Some(store) = &mut self.store
+            && let Err(error) = store.drop_table(id)
+        {
+            tracing::warn!(%error, table = %id, "a dropped table's log is left; the next start removes it");
+        }
+        self.stop_unread_feeds();
+    }
+
+    /// A source runs while a view reads it.
+    fn stop_unread_feeds(&mut self) {
+        let views = &self.views;
+        self.feeds.retain(|source, _| views.values().any(|view| view.scans.contains(source)));
+    }
+
+    fn create_view(&mut self, view: ObjectId, sql: String, plan: Arc<Node>) -> Result<()> {
+        let mut scans = vec![];
+        collect_scans(&plan, &mut scans);
+        let mut upstream: HashSet<ObjectId> = scans.iter().copied().collect();
+        for scan in &scans {
+            if let Some(other) = self.views.get(scan) {
+                upstream.extend(&other.upstream);
+            }
+        }
+        let fills = scans
+            .iter()
+            .map(|&relation| self.fill(relation))
+            .collect::<Result<Vec<Option<Fill>>>>()?;
+        let state = View {
+            scans,
+            upstream,
+            fills: fills.into_iter().flatten().collect(),
+            stage: Stage::Filling,
+            created: false,
+            filled_rows: 0,
+            published: None,
+        };
+        self.views.insert(view, state);
+        self.commands.push(Command::CreateView { view, sql, plan: Some(plan) });
+        Ok(())
+    }
+
+    /// The rows that `relation` has now.
+    fn fill(&mut self, relation: ObjectId) -> Result<Option<Fill>> {
+        if let Some(table) = self.tables.get(&relation) {
+            let rows = FillRows::Snapshot(VecDeque::from(table.contents()?));
+            return Ok(Some(Fill { relation, rows }));
+        }
+        if let Some(view) = self.views.get(&relation) {
+            if !view.created {
+                return Ok(None);
+            }
+            self.publish(&[relation])?;
+            let rows = FillRows::Snapshot(VecDeque::from(self.published(relation)?));
+            return Ok(Some(Fill { relation, rows }));
+        }
+        self.fill_from_source(relation)
+    }
+
+    /// Starts the source if nobody reads it yet; else (or after a restart) reads it again from its
+    /// beginning to where it stands.
+    fn fill_from_source(&mut self, source: ObjectId) -> Result<Option<Fill>> {
+        let Some(Object::Source(object)) = self.catalog.get(source).map(Arc::as_ref) else {
+            return Err(Error::undefined_table(&source.to_string()));
+        };
+        let spec = super::source::spec(object);
+        if !self.feeds.contains_key(&source) {
+            let position = self.recovered_positions.remove(&source).map(Position);
+            let feed = match connector::open(&spec, position.as_ref()) {
+                Ok(reader) => Feed::start(reader, position, &self.feeding),
+                Err(error) => {
+                    tracing::error!(%error, source = %object.name, "the source cannot be opened");
+                    Feed::failed(error)
+                }
+            };
+            self.feeds.insert(source, feed);
+        }
+        let standing = self.feeds.get(&source).and_then(|feed| feed.position.clone());
+        let Some(until) = standing else { return Ok(None) };
+        let feed = match connector::open_until(&spec, &until) {
+            Ok(reader) => Feed::start(reader, None, &self.feeding),
+            Err(error) => Feed::failed(error),
+        };
+        Ok(Some(Fill { relation: source, rows: FillRows::Source(Box::new(feed)) }))
+    }
+
+    /// Feeds existing rows to views being filled: (view, relation, rows).
+    pub(super) fn feed_views(&mut self) -> Vec<(ObjectId, ObjectId, crate::types::Delta)> {
+        let now_us = self.clock.now_us();
+        let budget = self.config.backfill_rows_per_tick;
+        let mut fed = vec![];
+        for (&view, state) in &mut self.views {
+            match state.stage {
+                Stage::Filling => {
+                    let taken = state.take(budget, now_us);
+                    state.published = None;
+                    fed.extend(taken.into_iter().map(|(relation, rows)| (view, relation, rows)));
+                }
+                Stage::Fed if state.created => {
+                    self.commands.push(Command::Filled { view });
+                    state.stage = Stage::Filled;
+                }
+                Stage::Fed | Stage::Filled | Stage::Failed(_) => {}
+            }
+        }
+        fed
+    }
+}
+
+fn collect_scans(node: &Node, scans: &mut Vec<ObjectId>) {
+    if let NodeKind::Scan { relation, .. } = &node.kind
+        && !scans.contains(relation)
+    {
+        scans.push(*relation);
+    }
+    for input in node.kind.inputs() {
+        collect_scans(input, scans);
+    }
+}

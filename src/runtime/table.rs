@@ -1,0 +1,358 @@
+//! A table's rows: what the log adds up to, with the primary key's index. Lives in the coordinator.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array};
+use arrow::compute::kernels::cmp::not_distinct;
+use arrow::compute::kernels::zip::zip;
+use arrow::compute::{and, is_not_null, take_record_batch};
+use arrow::datatypes::SchemaRef;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+
+use super::request::{ChangeKind, Conflict};
+use crate::error::{Error, Result, SqlState};
+use crate::state::{Arrangement, Matches};
+use crate::types::Delta;
+use crate::types::key::{KeyBatch, KeyEncoder, Keys};
+
+/// A table's rows.
+///
+/// # Invariants
+/// 1. `rows` is the sum of all deltas returned by [`Table::apply`] and not undone.
+/// 2. No weight is negative; with a primary key, no two rows agree on it (checked before a change).
+/// 3. `version` is different after every change.
+pub(super) struct Table {
+    /// Name, for messages.
+    pub(super) name: String,
+    /// Columns.
+    pub(super) schema: SchemaRef,
+    /// Primary key columns; empty if there is none.
+    pub(super) primary_key: Vec<usize>,
+    /// Counts changes.
+    pub(super) version: u64,
+    rows: Arrangement,
+    /// Key of `rows`: the primary key, or the whole row.
+    key: Vec<usize>,
+    encoder: KeyEncoder,
+}
+
+/// What a change did.
+pub(super) struct Applied {
+    /// The table's delta.
+    pub(super) deltas: Vec<Delta>,
+    /// Rows inserted, replaced or deleted.
+    pub(super) count: u64,
+    /// Rows as inserted, for RETURNING.
+    pub(super) inserted: Option<RecordBatch>,
+}
+
+impl Table {
+    /// An empty table.
+    pub(super) fn new(name: &str, schema: SchemaRef, primary_key: Vec<usize>) -> Result<Table> {
+        let key = if primary_key.is_empty() {
+            (0..schema.fields().len()).collect()
+        } else {
+            primary_key.clone()
+        };
+        let encoder = KeyEncoder::for_columns(&schema, &key)?;
+        let rows = Arrangement::new(Arc::clone(&schema), key.clone())?;
+        Ok(Table { name: name.to_owned(), schema, primary_key, version: 0, rows, key, encoder })
+    }
+
+    /// The rows; buffers are shared.
+    pub(super) fn contents(&self) -> Result<Vec<Delta>> {
+        self.rows.contents()
+    }
+
+    /// Number of rows.
+    pub(super) fn rows(&self) -> usize {
+        self.rows.rows()
+    }
+
+    /// Bytes held.
+    pub(super) fn byte_size(&self) -> usize {
+        self.rows.byte_size()
+    }
+
+    /// A little background compaction.
+    pub(super) fn maintain(&mut self, budget: usize) {
+        self.rows.maintain(budget);
+    }
+
+    /// Changes the table, all or nothing.
+    ///
+    /// # Errors
+    /// 23505 for a duplicate key; 40001 when a row to retract is not there.
+    pub(super) fn apply(&mut self, kind: ChangeKind) -> Result<Applied> {
+        self.version += 1;
+        match kind {
+            ChangeKind::Insert { rows, conflict } if self.primary_key.is_empty() => {
+                debug_assert!(conflict == Conflict::Error || conflict == Conflict::Ignore);
+                self.insert(rows)
+            }
+            ChangeKind::Insert { rows, conflict: Conflict::Error } => {
+                self.refuse_duplicates(&rows)?;
+                self.insert(rows)
+            }
+            ChangeKind::Insert { rows, conflict: Conflict::Ignore } => {
+                let fresh = self.without_existing(&rows)?;
+                self.insert(fresh)
+            }
+            ChangeKind::Insert { rows, conflict } => self.upsert(&rows, conflict),
+            ChangeKind::Delta(delta) => self.change(&delta),
+            ChangeKind::Truncate => {
+                let contents = self.contents()?;
+                let deltas: Vec<Delta> = contents.iter().map(Delta::negated).collect();
+                let count = contents.iter().map(total).sum();
+                self.commit(&deltas)?;
+                Ok(Applied { deltas, count, inserted: None })
+            }
+        }
+    }
+
+    /// Adds deltas that are known to be right: replay of the log, or undoing a change.
+    pub(super) fn commit(&mut self, deltas: &[Delta]) -> Result<()> {
+        for delta in deltas {
+            self.rows.stage(delta)?;
+        }
+        self.rows.commit();
+        Ok(())
+    }
+
+    /// Takes back what [`Table::apply`] did.
+    pub(super) fn undo(&mut self, deltas: &[Delta]) -> Result<()> {
+        let inverse: Vec<Delta> = deltas.iter().rev().map(Delta::negated).collect();
+        self.version += 1;
+        self.commit(&inverse)
+    }
+
+    fn insert(&mut self, rows: RecordBatch) -> Result<Applied> {
+        let count = rows.num_rows() as u64;
+        let deltas = vec![Delta::insert(rows.clone())];
+        self.commit(&deltas)?;
+        Ok(Applied { deltas, count, inserted: Some(rows) })
+    }
+
+    fn keys(&self, rows: &RecordBatch) -> Result<KeyBatch> {
+        self.encoder.encode_batch(rows, &self.key)
+    }
+
+    fn probe(&self, rows: &RecordBatch) -> Result<Matches> {
+        let mut matches = Matches::default();
+        // A primary key is never null; without one, rows with nulls are found like any other.
+        self.rows.probe(&self.keys(rows)?, true, &mut matches);
+        Ok(matches)
+    }
+
+    fn refuse_duplicates(&self, rows: &RecordBatch) -> Result<()> {
+        if let Some(&row) = self.probe(rows)?.probe.first() {
+            return Err(self.duplicate_key(rows, row as usize));
+        }
+        let passes = occurrences(&self.keys(rows)?);
+        if let Some(row) = passes.iter().position(|&pass| pass > 0) {
+            return Err(self.duplicate_key(rows, row));
+        }
+        Ok(())
+    }
+
+    fn duplicate_key(&self, rows: &RecordBatch, row: usize) -> Error {
+        let names = self.primary_key.iter().map(|&column| self.schema.field(column).name().as_str());
+        let values = self.primary_key.iter().map(|&column| display(rows.column(column), row));
+        let detail = format!(
+            "Key ({})=({}) already exists.",
+            names.collect::<Vec<_>>().join(", "),
+            values.collect::<Vec<_>>().join(", ")
+        );
+        Error::new(
+            SqlState::UniqueViolation,
+            format!("duplicate key value violates unique constraint \"{}_pkey\"", self.name),
+        )
+        .detail(detail)
+    }
+
+    /// The first occurrence of each key that the table does not have.
+    fn without_existing(&self, rows: &RecordBatch) -> Result<RecordBatch> {
+        let mut passes = occurrences(&self.keys(rows)?);
+        for row in self.probe(rows)?.probe {
+            passes[row as usize] = u32::MAX;
+        }
+        pick(rows, &passes, 0)
+    }
+
+    /// Replaces by key. Rows of equal key within the batch are applied one after another.
+    fn upsert(&mut self, rows: &RecordBatch, conflict: Conflict) -> Result<Applied> {
+        let passes = occurrences(&self.keys(rows)?);
+        let last = passes.iter().copied().max().unwrap_or(0);
+        let mut applied =
+            Applied { deltas: vec![], count: rows.num_rows() as u64, inserted: Some(rows.clone()) };
+        for pass in 0..=last {
+            let batch = pick(rows, &passes, pass)?;
+            let deltas = self.replacements(batch, conflict)?;
+            self.commit(&deltas)?;
+            applied.deltas.extend(deltas);
+        }
+        Ok(applied)
+    }
+
+    /// Retractions and insertions that put `rows`, whose keys are distinct, into the table.
+    fn replacements(&self, rows: RecordBatch, conflict: Conflict) -> Result<Vec<Delta>> {
+        let matches = self.probe(&rows)?;
+        if matches.probe.is_empty() {
+            return Ok(vec![Delta::insert(rows)]);
+        }
+        let columns: Vec<usize> = (0..self.schema.fields().len()).collect();
+        let old = self.rows.gather(&matches.state, &columns)?;
+        let old = RecordBatch::try_new(Arc::clone(&self.schema), old)?;
+        let mut merged = rows.clone();
+        let mut keep = vec![true; rows.num_rows()];
+        let mut retracted: Vec<u32> = (0..).take(old.num_rows()).collect();
+        match conflict {
+            Conflict::Error | Conflict::Ignore | Conflict::Overwrite => {}
+            Conflict::UpdateNonNull => merged = self.fill_nulls(&rows, &old, &matches.probe)?,
+            Conflict::Newer(version) => {
+                let order = arrow::array::make_comparator(
+                    rows.column(version),
+                    old.column(version),
+                    arrow::compute::SortOptions { descending: false, nulls_first: true },
+                )?;
+                retracted.retain(|&at| {
+                    let row = matches.probe[at as usize] as usize;
+                    keep[row] = order(row, at as usize).is_ge();
+                    keep[row]
+                });
+            }
+        }
+        let old = take_record_batch(&old, &UInt32Array::from(retracted))?;
+        let new = Delta::insert(merged).filter(&BooleanArray::from(keep))?;
+        Ok(vec![Delta::delete(old), new].into_iter().filter(|delta| !delta.is_empty()).collect())
+    }
+
+    /// `rows` with nulls replaced by the old values, where there is an old row.
+    fn fill_nulls(
+        &self,
+        rows: &RecordBatch,
+        old: &RecordBatch,
+        matched: &[u32],
+    ) -> Result<RecordBatch> {
+        let mut place: Vec<Option<u32>> = vec![None; rows.num_rows()];
+        for (&row, at) in itertools::zip_eq(matched, (0u32..).take(matched.len()).collect::<Vec<_>>()) {
+            place[row as usize] = Some(at);
+        }
+        let aligned = take_record_batch(old, &UInt32Array::from(place))?;
+        let columns = itertools::zip_eq(rows.columns(), aligned.columns())
+            .map(|(new, old)| Ok(zip(&is_not_null(new)?, new, old)?))
+            .collect::<Result<Vec<ArrayRef>>>()?;
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
+
+    /// A delta computed from a snapshot: retractions must be there, insertions must not collide.
+    fn change(&mut self, delta: &Delta) -> Result<Applied> {
+        let negative = signs(delta, |weight| weight < 0);
+        let positive = signs(delta, |weight| weight > 0);
+        let retractions = delta.filter(&negative)?;
+        let insertions = delta.filter(&positive)?;
+        self.refuse_missing(&retractions)?;
+        self.commit(std::slice::from_ref(&retractions))?;
+        if !self.primary_key.is_empty()
+            && let Err(error) = self.refuse_duplicates(&insertions.batch)
+        {
+            self.undo(std::slice::from_ref(&retractions))?;
+            return Err(error);
+        }
+        self.commit(std::slice::from_ref(&insertions))?;
+        let count = total(&retractions).max(total(&insertions));
+        let deltas: Vec<Delta> =
+            [retractions, insertions].into_iter().filter(|delta| !delta.is_empty()).collect();
+        Ok(Applied { deltas, count, inserted: None })
+    }
+
+    fn refuse_missing(&self, retractions: &Delta) -> Result<()> {
+        let matches = self.probe(&retractions.batch)?;
+        let equal = self.equal_rows(&retractions.batch, &matches)?;
+        let mut needed: Vec<i64> =
+            (0..retractions.rows()).map(|row| -retractions.weight(row)).collect();
+        let mut left: HashMap<u32, i64> = HashMap::new();
+        for at in (0..matches.probe.len()).filter(|&at| equal.value(at)) {
+            let there = left.entry(matches.state[at]).or_insert(matches.weights[at]);
+            let need = &mut needed[matches.probe[at] as usize];
+            let taken = (*need).min(*there);
+            *there -= taken;
+            *need -= taken;
+        }
+        if needed.iter().any(|&need| need > 0) {
+            return Err(Error::new(
+                SqlState::SerializationFailure,
+                "could not serialize access due to concurrent update",
+            )
+            .detail(format!("A row of table \"{}\" has changed since it was read.", self.name))
+            .hint("Retry the transaction."));
+        }
+        Ok(())
+    }
+
+    /// Per match, whether the whole rows are equal.
+    fn equal_rows(&self, rows: &RecordBatch, matches: &Matches) -> Result<BooleanArray> {
+        let mut equal = BooleanArray::from(vec![true; matches.probe.len()]);
+        if self.primary_key.is_empty() {
+            return Ok(equal);
+        }
+        let columns: Vec<usize> = (0..self.schema.fields().len()).collect();
+        let theirs = self.rows.gather(&matches.state, &columns)?;
+        let ours = take_record_batch(rows, &UInt32Array::from(matches.probe.clone()))?;
+        for (ours, theirs) in itertools::zip_eq(ours.columns(), &theirs) {
+            equal = and(&equal, &same(ours, theirs)?)?;
+        }
+        Ok(equal)
+    }
+}
+
+/// Element-wise "is not distinct from", for nested types too.
+fn same(left: &ArrayRef, right: &ArrayRef) -> Result<BooleanArray> {
+    if left.data_type().is_nested() {
+        let order = arrow::array::make_comparator(left, right, arrow::compute::SortOptions::default())?;
+        return Ok((0..left.len()).map(|row| Some(order(row, row).is_eq())).collect());
+    }
+    Ok(not_distinct(left, right)?)
+}
+
+fn signs(delta: &Delta, wanted: impl Fn(i64) -> bool) -> BooleanArray {
+    (0..delta.rows()).map(|row| Some(wanted(delta.weight(row)))).collect()
+}
+
+/// Sum of the weights' magnitudes.
+fn total(delta: &Delta) -> u64 {
+    (0..delta.rows()).map(|row| delta.weight(row).unsigned_abs()).sum()
+}
+
+/// Per row, how many rows before it in the batch have the same key.
+fn occurrences(keys: &KeyBatch) -> Vec<u32> {
+    fn count<K: std::hash::Hash + Eq>(keys: impl Iterator<Item = K>) -> Vec<u32> {
+        let mut seen: HashMap<K, u32> = HashMap::new();
+        keys.map(|key| {
+            let times = seen.entry(key).or_insert(0);
+            *times += 1;
+            *times - 1
+        })
+        .collect()
+    }
+    match &keys.keys {
+        Keys::Fixed(values) => count(values.iter()),
+        Keys::Rows(rows) => count(rows.iter()),
+    }
+}
+
+/// The rows of pass `pass`.
+fn pick(rows: &RecordBatch, passes: &[u32], pass: u32) -> Result<RecordBatch> {
+    if passes.iter().all(|&at| at == pass) {
+        return Ok(rows.clone());
+    }
+    let mask: BooleanArray = passes.iter().map(|&at| Some(at == pass)).collect();
+    Ok(arrow::compute::filter_record_batch(rows, &mask)?)
+}
+
+fn display(column: &ArrayRef, row: usize) -> String {
+    let options = FormatOptions::default();
+    ArrayFormatter::try_new(column, &options)
+        .map_or_else(|_| "?".to_owned(), |formatter| formatter.value(row).to_string())
+}
