@@ -70,12 +70,14 @@ impl Coordinator {
                 self.tables.insert(table.id, Table::new(&table.name.name, schema, key)?);
             }
             Change::Drop(ids) => ids.iter().for_each(|&id| self.drop_object(id)),
-            Change::Rename { id, name, .. } => {
-                if let Some(table) = self.tables.get_mut(id) {
-                    table.name.clone_from(&name.name);
+            Change::Update(objects) => {
+                for object in objects {
+                    if let Some(table) = self.tables.get_mut(&object.id()) {
+                        object.name().clone_into(&mut table.name);
+                    }
                 }
             }
-            Change::Create(_) | Change::Replace(_) | Change::RenameColumn { .. } => {}
+            Change::Create(_) => {}
         }
         Ok(())
     }

@@ -287,7 +287,7 @@ pub fn spec(source: &Source) -> SourceSpec {
             .collect(),
         encode: format.map(|format| format.encode.clone()),
         encode_options: format.map(|f| f.options.iter().cloned().collect()).unwrap_or_default(),
-        schema: crate::types::definition::schema(&definition.columns),
+        schema: definition::schema(&definition.columns),
         include: definition
             .include
             .iter()
