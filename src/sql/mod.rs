@@ -16,6 +16,7 @@ mod parse;
 pub mod position;
 mod reader;
 mod refuse;
+pub mod render;
 pub mod rewrite;
 mod setting;
 mod show;
