@@ -4,10 +4,12 @@
 //! Messages follow PostgreSQL's style guide: lowercase, factual, no full stop; detail and hint are
 //! sentences; identifiers in double quotes.
 
+mod datafusion;
+
 use std::fmt;
 
+use ::datafusion::error::DataFusionError;
 use arrow::error::ArrowError;
-use datafusion::error::DataFusionError;
 
 /// Result of anything that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -94,6 +96,7 @@ sql_states! {
     DuplicateObject = "42710",
     AmbiguousFunction = "42725",
     DuplicateColumn = "42701",
+    DuplicateAlias = "42712",
     GeneratedAlways = "428C9",
     DuplicateCursor = "42P03",
     UndefinedTable = "42P01",
@@ -300,31 +303,6 @@ impl From<ArrowError> for Error {
                     Err(other) => Error::internal(other.to_string()),
                 },
             },
-            other => Error::internal(other.to_string()),
-        }
-    }
-}
-
-impl From<DataFusionError> for Error {
-    fn from(error: DataFusionError) -> Error {
-        match error {
-            DataFusionError::ArrowError(inner, _) => Error::from(*inner),
-            DataFusionError::External(source) => match source.downcast::<Error>() {
-                Ok(ours) => *ours,
-                Err(other) => match other.downcast::<ArrowError>() {
-                    Ok(arrow) => Error::from(*arrow),
-                    Err(other) => Error::internal(other.to_string()),
-                },
-            },
-            DataFusionError::Context(_, inner) => Error::from(*inner),
-            DataFusionError::Diagnostic(_, inner) => Error::from(*inner),
-            DataFusionError::Shared(inner) => match std::sync::Arc::try_unwrap(inner) {
-                Ok(inner) => Error::from(inner),
-                Err(shared) => Error::internal(shared.to_string()),
-            },
-            DataFusionError::NotImplemented(message) => {
-                Error::new(SqlState::FeatureNotSupported, message)
-            }
             other => Error::internal(other.to_string()),
         }
     }

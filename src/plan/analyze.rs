@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Field};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::expr::{InList, Placeholder};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan};
@@ -14,6 +14,9 @@ use datafusion::optimizer::AnalyzerRule;
 
 use super::function::{ArithmeticOp, arithmetic, cast_function, differs};
 use super::operator::typed;
+
+/// Marks a parameter whose type nothing has told yet.
+const UNDECLARED: &str = "undeclared";
 
 /// Before types are coerced: string literals take the type of what they are compared with.
 #[derive(Debug)]
@@ -54,8 +57,12 @@ fn rewrite(
             schema.merge(scan.projected_schema.as_ref());
         }
         let names = NamePreserver::new(&node);
+        let counts_rows = matches!(node, LogicalPlan::Limit(_));
         let node = node.map_expressions(|expr| {
             let name = names.save(&expr);
+            if counts_rows && matches!(expr, Expr::Placeholder(Placeholder { field: None, .. })) {
+                return Ok(Transformed::yes(typed(expr, &DataType::Int64)?));
+            }
             let expr = expr.transform_up(|part| each(part, &schema))?;
             Ok(expr.update_data(|expr| name.restore(expr)))
         })?;
@@ -68,6 +75,27 @@ fn rewrite(
 }
 
 fn type_literals(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let expr = match expr {
+        // `$1::type` declares the parameter's type. (The cast is visited after what it converts,
+        // which is text by then if nothing else said what it is.)
+        Expr::Cast(Cast { expr: operand, field }) => match *operand {
+            Expr::Placeholder(Placeholder { id, field: of })
+                if of.as_ref().is_none_or(|of| of.name() == UNDECLARED) =>
+            {
+                let field = Arc::new(field.as_ref().clone().with_name(""));
+                return Ok(Transformed::yes(Expr::Placeholder(Placeholder {
+                    id,
+                    field: Some(field),
+                })));
+            }
+            operand => Expr::Cast(Cast { expr: Box::new(operand), field }),
+        },
+        Expr::Placeholder(Placeholder { id, field: None }) => {
+            let field = Some(Arc::new(Field::new(UNDECLARED, DataType::Utf8, true)));
+            return Ok(Transformed::yes(Expr::Placeholder(Placeholder { id, field })));
+        }
+        other => other,
+    };
     let Expr::InList(InList { expr, list, negated }) = expr else {
         return Ok(Transformed::no(expr));
     };

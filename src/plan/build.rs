@@ -61,8 +61,12 @@ impl Node {
         Node::new(NodeKind::Filter { predicate, input: Box::new(self) }, schema)
     }
 
-    /// A projection with output columns `schema`.
+    /// A projection with output columns `schema`; of all columns as they are, nothing.
     pub(crate) fn project(self, exprs: Vec<Expr>, schema: SchemaRef) -> Node {
+        let same = |(index, expr): (usize, &Expr)| plain_column(expr.as_ref()) == Some(index);
+        if self.schema == schema && exprs.iter().enumerate().all(same) {
+            return self;
+        }
         Node::new(NodeKind::Project { exprs, input: Box::new(self) }, schema)
     }
 

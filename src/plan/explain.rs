@@ -4,15 +4,18 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Field, Schema};
+use datafusion::physical_expr::ScalarFunctionExpr;
+use datafusion::physical_expr::expressions::{BinaryExpr, Column, IsNotNullExpr, IsNullExpr};
 use itertools::{Itertools, izip};
 
 use super::changelog::ChangelogMode;
-use super::node::{AggregateCall, Growth, Node, NodeKind, RankKind, SortColumn};
+use super::node::{AggregateCall, Expr, Growth, Node, NodeKind, RankKind, SortColumn};
 use super::select::Select;
 use super::view::ViewPlan;
 use crate::error::Result;
 use crate::types::ObjectId;
+use crate::types::sql_type::SqlType;
 
 /// The optimized logical plan of a query that is run once.
 ///
@@ -67,6 +70,35 @@ fn name(schema: &Schema, index: usize) -> &str {
     schema.fields().get(index).map_or("?", |field| field.name().as_str())
 }
 
+/// An expression with columns by name and operators between their operands.
+pub(crate) fn expression(expr: &Expr) -> String {
+    if let Some(column) = expr.downcast_ref::<Column>() {
+        return column.name().to_owned();
+    }
+    let parts = expr.children().into_iter().map(expression).collect_vec();
+    if let Some(binary) = expr.downcast_ref::<BinaryExpr>() {
+        return format!("({} {} {})", parts[0], binary.op(), parts[1]);
+    }
+    if let Some(call) = expr.downcast_ref::<ScalarFunctionExpr>() {
+        return match (call.name(), &parts[..]) {
+            ("+" | "-" | "*" | "/" | "%", [left, right]) => {
+                format!("({left} {} {right})", call.name())
+            }
+            ("cast", [operand]) => {
+                let field = Field::new("", call.return_type().clone(), true);
+                let kind = SqlType::of_field(&field);
+                format!("{operand}::{}", kind.map_or_else(String::new, |kind| kind.to_string()))
+            }
+            (name, parts) => format!("{name}({})", parts.iter().join(", ")),
+        };
+    }
+    match (expr.downcast_ref::<IsNullExpr>(), expr.downcast_ref::<IsNotNullExpr>()) {
+        (Some(_), _) => format!("{} IS NULL", parts[0]),
+        (_, Some(_)) => format!("{} IS NOT NULL", parts[0]),
+        _ => expr.to_string(),
+    }
+}
+
 fn columns(indexes: &[usize], schema: &Schema) -> String {
     indexes.iter().map(|&index| name(schema, index)).join(", ")
 }
@@ -79,14 +111,11 @@ fn details(node: &Node, names: &BTreeMap<ObjectId, String>) -> String {
             format!("Scan {relation} [{read}]")
         }
         NodeKind::Constant { rows } => format!("Constant {} rows", rows.rows()),
-        NodeKind::Filter { predicate, .. } => format!("Filter {predicate}"),
+        NodeKind::Filter { predicate, .. } => format!("Filter {}", expression(predicate)),
         NodeKind::Project { exprs, .. } => {
             let columns = izip!(exprs, node.schema.fields()).map(|(expr, field)| {
-                let expr = expr.to_string();
-                let plain = expr.split_once('@').is_some_and(|(name, index)| {
-                    name == field.name() && index.chars().all(|c| c.is_ascii_digit())
-                });
-                if plain { expr } else { format!("{expr} AS {}", field.name()) }
+                let expr = expression(expr);
+                if expr == *field.name() { expr } else { format!("{expr} AS {}", field.name()) }
             });
             format!("Project {}", columns.collect_vec().join(", "))
         }
@@ -111,12 +140,12 @@ fn details(node: &Node, names: &BTreeMap<ObjectId, String>) -> String {
             });
             let mut text = format!("Join {kind} on [{}]", on.collect_vec().join(", "));
             if let Some(residual) = residual {
-                let _ = write!(text, " where {residual}");
+                let _ = write!(text, " where {}", expression(residual));
             }
             text
         }
         NodeKind::Aggregate { group, calls, input } => {
-            let calls = calls.iter().map(|call| call_text(call, &input.schema)).join(", ");
+            let calls = calls.iter().map(|call| call.text(&input.schema)).join(", ");
             format!("Aggregate by [{}] {calls}", columns(group, &input.schema))
         }
         NodeKind::Distinct { .. } => "Distinct".to_owned(),
@@ -128,14 +157,17 @@ fn details(node: &Node, names: &BTreeMap<ObjectId, String>) -> String {
     }
 }
 
-fn call_text(call: &AggregateCall, schema: &Schema) -> String {
-    let distinct = if call.distinct { "DISTINCT " } else { "" };
-    let argument = call.argument.map_or("*", |index| name(schema, index));
-    let mut text = format!("{}({distinct}{argument})", call.function);
-    if let Some(filter) = call.filter {
-        let _ = write!(text, " FILTER {}", name(schema, filter));
+impl AggregateCall {
+    /// The call over columns named as in `schema`.
+    pub(crate) fn text(&self, schema: &Schema) -> String {
+        let distinct = if self.distinct { "DISTINCT " } else { "" };
+        let argument = self.argument.map_or("*", |index| name(schema, index));
+        let mut text = format!("{}({distinct}{argument})", self.function);
+        if let Some(filter) = self.filter {
+            let _ = write!(text, " FILTER ({})", name(schema, filter));
+        }
+        text
     }
-    text
 }
 
 fn top_n(node: &Node) -> String {

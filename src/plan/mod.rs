@@ -19,9 +19,11 @@
 //! - [`explain`]: the text of EXPLAIN.
 
 mod analyze;
+mod assign;
 mod build;
 pub mod changelog;
 pub mod check;
+mod error;
 pub mod explain;
 mod function;
 mod growth;
@@ -35,6 +37,7 @@ mod prune;
 pub mod relation;
 pub mod scalar;
 pub mod select;
+mod syntax;
 mod type_name;
 pub mod view;
 mod window;

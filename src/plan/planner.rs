@@ -1,6 +1,6 @@
 //! The way in: one planner per statement, over one catalog snapshot and the session's values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -9,14 +9,15 @@ use chrono::DateTime;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DFSchema, Result as DataFusionResult, TableReference};
+use datafusion::execution::FunctionRegistry;
 use datafusion::execution::context::SessionConfig;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::planner::{
     ContextProvider, ExprPlanner, RelationPlanner, TypePlanner,
 };
 use datafusion::logical_expr::{
-    AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowFunctionDefinition,
-    WindowUDF,
+    AggregateUDF, ExprSchemable, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF,
+    TableSource, WindowFunctionDefinition, WindowUDF,
 };
 use datafusion::optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
@@ -24,16 +25,18 @@ use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast;
 
 use super::analyze::{PostgresCasts, TypeLiterals};
-use super::lower::Lowering;
+use super::lower::{Lowering, holds_subquery};
 use super::operator::OperatorPlanner;
 use super::relation::{Body, RelationSource, Relations};
 use super::scalar::Scalar;
 use super::select::Select;
+use super::syntax::Functions;
 use super::type_name::SqlTypes;
 use super::view::ViewPlan;
 use super::window::WindowPlanner;
-use super::{check, function, logical, prune, window};
-use crate::error::{Error, Result};
+use super::{assign, check, error, function, logical, prune, syntax, window};
+use crate::error::{Error, Result, SqlState};
+use crate::sql::Positions;
 use crate::types::ObjectId;
 
 /// What a session contributes to a statement's meaning.
@@ -71,6 +74,11 @@ impl Planner {
         let mut state = BASE.get_or_init(base_state).clone();
         state.execution_props_mut().query_execution_start_time =
             DateTime::from_timestamp_micros(session.now_us);
+        let functions = function::of_session(session).into_iter();
+        for function in functions.chain(session.functions.iter().map(Arc::clone)) {
+            let registered = state.register_udf(function);
+            debug_assert!(registered.is_ok(), "registering takes any function");
+        }
         Planner { relations, state: Arc::new(state) }
     }
 
@@ -85,14 +93,14 @@ impl Planner {
         text: &str,
         parameters: &[Option<DataType>],
     ) -> Result<Select> {
-        let _ = text;
-        let plan = window::expand(self.logical(query, parameters)?)?;
-        let plan = self.analyzed(logical::single_values(plan, false)?)?;
-        let schema = Arc::clone(plan.schema().inner());
+        let plan = self.logical(query, text, parameters)?;
+        let plan = logical::single_values(window::expand(plan)?, false)?;
+        let plan = self.analyzed(plan, text)?;
+        let schema = visible_schema(plan.schema().inner());
         Ok(Select {
             relations: scanned(&plan)?.into_keys().collect(),
             schema,
-            parameters: vec![],
+            parameters: parameter_types(&plan, parameters)?,
             plan,
             state: Arc::clone(&self.state),
         })
@@ -110,8 +118,11 @@ impl Planner {
         parameters: &[Option<DataType>],
         targets: &[FieldRef],
     ) -> Result<Select> {
-        let _ = targets;
-        self.query(query, text, parameters)
+        let query = assign::typed_literals(query, targets);
+        let select = self.query(&query, text, parameters)?;
+        let plan = assign::assigned(select.plan, targets)?;
+        let schema = visible_schema(plan.schema().inner());
+        Ok(Select { plan, schema, ..select })
     }
 
     /// Plans a query to be maintained.
@@ -119,13 +130,17 @@ impl Planner {
     /// # Errors
     /// What is wrong with the query, or (`0A000`) what in it cannot be maintained.
     pub fn view(&self, query: &ast::Query, text: &str) -> Result<ViewPlan> {
-        let _ = text;
-        let analyzed = self.analyzed(self.logical(query, &[])?)?;
-        logical::refuse_volatile(&analyzed)?;
+        let analyzed = self.analyzed(self.logical(query, text, &[])?, text)?;
+        unique_columns(&analyzed)?;
         let names = scanned(&analyzed)?;
-        let optimized = logical::optimize(analyzed, &self.state)?;
-        let node = Lowering::new(self.state.execution_props()).lower(&optimized)?;
-        let node = prune::prune(node)?;
+        let lowered = logical::refuse_volatile(&analyzed)
+            .and_then(|()| logical::optimize(analyzed, &self.state))
+            .and_then(|optimized| {
+                let node = Lowering::new(self.state.execution_props()).lower(&optimized)?;
+                Ok((prune::prune(node)?, optimized))
+            });
+        let (node, optimized) =
+            lowered.map_err(|error| error::named(error, text, &Positions::new(text)))?;
         check::check(&node)?;
         let relations = names.keys().copied().collect();
         Ok(ViewPlan { node, logical: optimized.display_indent().to_string(), relations, names })
@@ -136,9 +151,10 @@ impl Planner {
         WindowFunctionDefinition::WindowUDF(Arc::clone(function.expect("it is registered")))
     }
 
-    fn analyzed(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+    fn analyzed(&self, plan: LogicalPlan, text: &str) -> Result<LogicalPlan> {
         let options = self.state.config_options();
-        Ok(self.state.analyzer().execute_and_check(plan, options, |_, _| {})?)
+        let analyzed = self.state.analyzer().execute_and_check(plan, options, |_, _| {});
+        analyzed.map_err(|error| error::located(error, text))
     }
 
     /// Plans an expression over the columns of one relation named `relation` (no columns: an empty
@@ -154,30 +170,101 @@ impl Planner {
         columns: &SchemaRef,
         target: Option<&FieldRef>,
     ) -> Result<Scalar> {
-        let _ = (text, target);
         let schema = DFSchema::try_from_qualified_schema(TableReference::bare(relation), columns)?;
+        let mut expr = expr.clone();
+        syntax::rewrite_expr(&mut expr, &self.functions(), &Positions::new(text))?;
         let provider = Provider { planner: self };
-        let planned = SqlToRel::new(&provider).sql_to_expr(
-            expr.clone(),
-            &schema,
-            &mut PlannerContext::new(),
-        )?;
-        let (_, field) = datafusion::logical_expr::ExprSchemable::to_field(&planned, &schema)?;
-        let expr = self.state.create_physical_expr(planned, &schema)?;
+        let located = |error| error::located(error, text);
+        let planned = SqlToRel::new(&provider)
+            .sql_to_expr(expr, &schema, &mut PlannerContext::new())
+            .map_err(located)?;
+        // A plan of one projection takes the expression through the analyzer.
+        let source = Arc::new(RelationSource::columns(relation, columns));
+        let input = match columns.fields().is_empty() {
+            true => LogicalPlanBuilder::empty(true),
+            false => LogicalPlanBuilder::scan(relation, source, None)?,
+        };
+        let plan = input.project(vec![planned.alias("value")])?.build()?;
+        let plan = self.analyzed(plan, text)?;
+        let plan = match target {
+            Some(target) => assign::assigned(plan, std::slice::from_ref(target))?,
+            None => plan,
+        };
+        let LogicalPlan::Projection(projection) = plan else {
+            return Err(Error::internal("a projection became something else"));
+        };
+        let expr = projection.expr.into_iter().next().expect("one expression was projected");
+        let expr = expr.unalias();
+        if holds_subquery(&expr) {
+            return Err(Error::unsupported("a subquery in this expression"));
+        }
+        let (_, field) = expr.to_field(&schema)?;
+        let expr = self.state.create_physical_expr(expr, &schema)?;
         Ok(Scalar { expr, field })
     }
 
-    fn logical(&self, query: &ast::Query, parameters: &[Option<DataType>]) -> Result<LogicalPlan> {
+    fn functions(&self) -> Functions<'_> {
+        Functions { state: &self.state }
+    }
+
+    /// The plan of `query` before analysis.
+    fn logical(
+        &self,
+        query: &ast::Query,
+        text: &str,
+        parameters: &[Option<DataType>],
+    ) -> Result<LogicalPlan> {
+        let mut query = query.clone();
+        syntax::rewrite(&mut query, &self.functions(), &Positions::new(text))?;
         let provider = Provider { planner: self };
         let types = parameters.iter().map(|parameter| {
             parameter.as_ref().map(|kind| Arc::new(Field::new("", kind.clone(), true)))
         });
         let mut context = PlannerContext::new().with_prepare_param_data_types(types.collect());
-        let statement = ast::Statement::Query(Box::new(query.clone()));
+        let statement = ast::Statement::Query(Box::new(query));
         let planner = SqlToRel::new(&provider);
-        let plan = planner.sql_statement_to_plan_with_context(statement, &mut context)?;
+        let plan = planner
+            .sql_statement_to_plan_with_context(statement, &mut context)
+            .map_err(|error| error::located(error, text))?;
         logical::distinct_on(plan, &self.row_number())
     }
+}
+
+/// The types of `$1…`: declared, inferred, or `text`.
+fn parameter_types(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Result<Vec<DataType>> {
+    let found = plan.get_parameter_types()?;
+    let number = |id: &String| id.trim_start_matches('$').parse::<usize>().unwrap_or(0);
+    let count = found.keys().map(number).max().unwrap_or(0).max(declared.len());
+    let kind = |index: usize| {
+        let declared = declared.get(index).cloned().flatten();
+        let inferred = || found.get(&format!("${}", index + 1)).cloned().flatten();
+        declared.or_else(inferred).unwrap_or(DataType::Utf8)
+    };
+    Ok((0..count).map(kind).collect())
+}
+
+/// The columns as the user names them.
+fn visible_schema(schema: &Schema) -> SchemaRef {
+    let field = |field: &FieldRef| {
+        Arc::new(field.as_ref().clone().with_name(syntax::visible(field.name())))
+    };
+    Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
+}
+
+/// `42701` if two columns of a view would have one name.
+fn unique_columns(plan: &LogicalPlan) -> Result<()> {
+    let mut names = BTreeSet::new();
+    for field in plan.schema().fields() {
+        let name = syntax::visible(field.name());
+        if !names.insert(name) {
+            return Err(Error::new(
+                SqlState::DuplicateColumn,
+                format!("column \"{name}\" specified more than once"),
+            )
+            .hint("Give each column of the view its own name with AS."));
+        }
+    }
+    Ok(())
 }
 
 /// The stored relations that `plan` reads, with their names.
@@ -229,12 +316,16 @@ struct Provider<'a> {
 impl ContextProvider for Provider<'_> {
     fn get_table_source(&self, name: TableReference) -> DataFusionResult<Arc<dyn TableSource>> {
         let found = self.planner.relations.find(name.schema(), name.table());
-        let relation = found.ok_or_else(|| Error::undefined_table(&name.to_string()))?;
+        let relation = found.ok_or_else(|| {
+            let names = self.planner.relations.names();
+            Error::undefined_table(name.table())
+                .did_you_mean(name.table(), names.iter().map(String::as_str))
+        })?;
         let view = match &relation.body {
             Body::Provided(table) => {
                 return Ok(datafusion::datasource::provider_as_source(Arc::clone(table)));
             }
-            Body::View { query, .. } => Some(self.planner.logical(query, &[])?),
+            Body::View { query, text } => Some(self.planner.logical(query, text, &[])?),
             Body::Stored => None,
         };
         Ok(Arc::new(RelationSource::new(relation, view)))

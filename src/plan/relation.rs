@@ -81,6 +81,20 @@ impl RelationSource {
             key.map(|key| Constraints::new_unverified(vec![Constraint::PrimaryKey(key)]));
         RelationSource { relation, constraints, view }
     }
+
+    /// Columns under a name, for planning expressions over them.
+    pub(crate) fn columns(name: &str, columns: &SchemaRef) -> RelationSource {
+        let relation = Relation {
+            id: ObjectId(0),
+            schema: String::new(),
+            name: name.to_owned(),
+            columns: Arc::clone(columns),
+            primary_key: None,
+            append_only: false,
+            body: Body::Stored,
+        };
+        RelationSource::new(relation, None)
+    }
 }
 
 impl TableSource for RelationSource {

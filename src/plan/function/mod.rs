@@ -5,12 +5,14 @@ mod cast;
 mod decimal;
 mod float_sum;
 mod rank;
+mod session;
 mod single_value;
 mod sum;
 mod window_bound;
 
 use std::sync::Arc;
 
+use super::planner::Session;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 pub(crate) use arithmetic::{ArithmeticOp, arithmetic};
@@ -18,6 +20,11 @@ pub(crate) use cast::{cast_function, differs};
 pub(crate) use decimal::{decimal_of, is_integer};
 pub(crate) use single_value::{SINGLE_VALUE, single_value};
 pub(crate) use window_bound::window_bound;
+
+/// Functions whose value the session decides.
+pub(crate) fn of_session(session: &Session) -> Vec<Arc<ScalarUDF>> {
+    session::all(session)
+}
 
 /// Scalar functions that take the place of DataFusion's of the same name.
 pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {

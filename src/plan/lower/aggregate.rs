@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::expr::AggregateFunction as LogicalCall;
 use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable};
+
+use itertools::izip;
 
 use super::Lowering;
 use crate::error::{Error, Result};
@@ -46,12 +48,17 @@ impl Lowering<'_> {
         let (input, columns) = self.with_columns(input, &exprs, aggregate.input.schema())?;
         let input = input.columns(&columns).named(aggregate.schema.inner());
         let schema = Arc::clone(&input.schema);
-        let key = (0..aggregate.group_expr.len()).collect();
+        let key: Vec<usize> = (0..aggregate.group_expr.len()).collect();
+        let unique = input.upsert_key.as_ref();
+        if unique.is_some_and(|unique| unique.iter().all(|column| key.contains(column))) {
+            return Ok(input);
+        }
         Ok(Node::new(NodeKind::AtMostOne { key, input: Box::new(input) }, schema))
     }
 }
 
-/// Groups with calls; groups alone are the distinct keys.
+/// Groups with calls; groups alone are the distinct keys. The columns are named after the input's, so
+/// that equal aggregates of different queries are equal nodes.
 fn aggregated(
     group: Vec<usize>,
     calls: Vec<AggregateCall>,
@@ -61,7 +68,14 @@ fn aggregated(
     if calls.is_empty() {
         return input.columns(&group).named(schema).distinct();
     }
-    Node::new(NodeKind::Aggregate { group, calls, input: Box::new(input) }, Arc::clone(schema))
+    let below = input.schema.fields();
+    let groups = group.iter().map(|&index| below[index].name().clone());
+    let names = groups.chain(calls.iter().map(|call| call.text(&input.schema)));
+    let fields = izip!(names, schema.fields())
+        .map(|(name, field)| field.as_ref().clone().with_name(name))
+        .collect::<Vec<_>>();
+    let schema = Arc::new(Schema::new(fields));
+    Node::new(NodeKind::Aggregate { group, calls, input: Box::new(input) }, schema)
 }
 
 fn call_of(expr: &Expr) -> Result<&LogicalCall> {

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::common::{DFSchema, JoinType, NullEquality};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, Operator};
-use datafusion::physical_expr::expressions::{is_not_null, is_null};
+use datafusion::physical_expr::expressions::{is_null, lit};
 
 use super::Lowering;
 use crate::error::{Error, Result};
-use crate::plan::node::{Expr as PhysicalExpr, JoinKind, Node, NodeKind};
+use crate::plan::node::{Expr as PhysicalExpr, JoinKind, Node};
 
 /// A join's inputs with its keys as columns.
 struct Sides {
@@ -150,10 +151,9 @@ fn equality(condition: &Expr, left: &DFSchema, right: &DFSchema) -> Result<Optio
 /// null the set is empty. The set of a row are the rows that satisfy the other keys and the residual.
 ///
 /// ```text
-/// union ─┬─ filter x is not null ─┐
-///        └─ anti(other keys) ─────┤ filter x is null; right: the whole set
-///                                 └─ anti(other keys) ─┬─ anti(x = y, other keys) ─┬─ left
-///                                                      └─ filter y is null         └─ right
+/// anti(x is null = true, other keys) ─┬─ anti(other keys) ─┬─ anti(x = y, other keys) ─┬─ left
+///                                     │                    └─ right where y is null    └─ right
+///                                     └─ distinct(true, other keys) ── right
 /// ```
 fn not_in(sides: Sides, width: usize) -> Result<Node> {
     let Sides { left, right, on, residual } = sides;
@@ -172,30 +172,48 @@ fn not_in(sides: Sides, width: usize) -> Result<Node> {
         node = anti(node, others, right.clone().filter(nulls));
     }
     if x_nullable {
-        let known = node.clone().filter(is_not_null(node.column(x))?);
-        let unknown = node.clone().filter(is_null(node.column(x))?);
-        let set = match &residual {
-            // Whether the set is empty does not need all its rows.
-            None => keys_only(right, others),
-            Some(_) => (right, others.to_vec()),
-        };
-        let inputs = vec![known, anti(unknown, &set.1, set.0)];
-        let schema = Arc::clone(&node.schema);
-        node = Node::new(NodeKind::Union { inputs }, schema);
+        node = not_in_empty_set(node, x, right, others, residual.as_ref())?;
     }
     let kept: Vec<usize> = (0..width).collect();
     Ok(if node.width() == width { node } else { node.columns(&kept) })
 }
 
-/// The distinct right keys of `on`; without keys, one row if there is any.
-fn keys_only(right: Node, on: &[(usize, usize)]) -> (Node, Vec<(usize, usize)>) {
-    if on.is_empty() {
-        let one = datafusion::physical_expr::expressions::lit(true);
-        let field = arrow::datatypes::Field::new("any", arrow::datatypes::DataType::Boolean, false);
-        let schema = Arc::new(arrow::datatypes::Schema::new(vec![field]));
-        return (right.project(vec![one], schema).distinct(), vec![]);
-    }
-    let columns: Vec<usize> = on.iter().map(|pair| pair.1).collect();
-    let pairs = on.iter().enumerate().map(|(index, pair)| (pair.0, index)).collect();
-    (right.columns(&columns).distinct(), pairs)
+/// `left` without the rows whose `x` is null and for which the set on the right is not empty: an anti
+/// join on `x IS NULL` = true and the other keys.
+fn not_in_empty_set(
+    left: Node,
+    x: usize,
+    right: Node,
+    others: &[(usize, usize)],
+    residual: Option<&PhysicalExpr>,
+) -> Result<Node> {
+    let (width, unknown) = (left.width(), is_null(left.column(x))?);
+    let left = with_flag(left, (0..width).collect(), unknown);
+    // Whether the set is empty does not need all its rows, unless a condition looks at them.
+    let columns: Vec<usize> = match residual {
+        None => others.iter().map(|pair| pair.1).collect(),
+        Some(_) => (0..right.width()).collect(),
+    };
+    let flag = columns.len();
+    let key = |pair: &(usize, usize)| {
+        let right = columns.iter().position(|&column| column == pair.1);
+        (pair.0, right.expect("key columns are kept"))
+    };
+    let on = std::iter::once((width, flag)).chain(others.iter().map(key)).collect();
+    let set = with_flag(right, columns.clone(), lit(true));
+    let set = if residual.is_none() { set.distinct() } else { set };
+    // The flag stands between the columns of left and right.
+    let shift = |index: usize| if index < width { index } else { index + 1 };
+    let residual = residual.map(|expr| crate::plan::prune::remap(expr, &shift)).transpose()?;
+    Ok(Node::join(JoinKind::Anti, on, false, residual, left, set))
+}
+
+/// The columns at `indexes` of `node`, then the boolean `flag`.
+fn with_flag(node: Node, indexes: Vec<usize>, flag: PhysicalExpr) -> Node {
+    let mut exprs: Vec<PhysicalExpr> = indexes.iter().map(|&index| node.column(index)).collect();
+    let mut fields: Vec<FieldRef> =
+        indexes.iter().map(|&index| Arc::clone(&node.schema.fields()[index])).collect();
+    exprs.push(flag);
+    fields.push(Arc::new(Field::new("flag", DataType::Boolean, false)));
+    node.project(exprs, Arc::new(Schema::new(fields)))
 }

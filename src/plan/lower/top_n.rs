@@ -107,7 +107,10 @@ impl Lowering<'_> {
             exprs.extend(params.order_by.iter().map(|sort| sort.expr.clone()));
             let (input, columns) = self.with_columns(node, &exprs, plan.schema())?;
             let (partition, sort) = columns.split_at(params.partition_by.len());
-            let order = itertools::zip_eq(sort, &params.order_by).map(|(&column, sort)| {
+            // Within a partition, its columns order nothing.
+            let order = itertools::zip_eq(sort, &params.order_by);
+            let order = order.filter(|(column, _)| !partition.contains(column));
+            let order = order.map(|(&column, sort)| {
                 let options = SortOptions { descending: !sort.asc, nulls_first: sort.nulls_first };
                 SortColumn { column, options }
             });
@@ -121,7 +124,7 @@ impl Lowering<'_> {
                 rank: Some(rank),
                 input: Box::new(input),
             };
-            node = with_rank(kind, field);
+            node = with_rank(kind, &field.as_ref().clone().with_name(rank.name()));
             if width > before {
                 let kept: Vec<usize> = (0..before).chain([width]).collect();
                 node = node.columns(&kept);

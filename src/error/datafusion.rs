@@ -1,0 +1,199 @@
+//! DataFusion's errors in Postgres' terms. What a user can cause is told apart by kind where there is
+//! one, and else by the words of the message; only a bug of DataFusion's or ours stays `XX000`.
+
+use arrow::error::ArrowError;
+use datafusion::common::{Column, SchemaError};
+use datafusion::error::DataFusionError;
+
+use super::{Error, SqlState};
+
+impl From<DataFusionError> for Error {
+    fn from(error: DataFusionError) -> Error {
+        match error {
+            DataFusionError::ArrowError(inner, _) => Error::from(*inner),
+            DataFusionError::External(source) => match source.downcast::<Error>() {
+                Ok(ours) => *ours,
+                Err(other) => match other.downcast::<ArrowError>() {
+                    Ok(arrow) => Error::from(*arrow),
+                    Err(other) => Error::internal(other.to_string()),
+                },
+            },
+            DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
+                Error::from(*inner)
+            }
+            DataFusionError::Collection(mut errors) if !errors.is_empty() => {
+                Error::from(errors.swap_remove(0))
+            }
+            DataFusionError::Shared(inner) => match std::sync::Arc::try_unwrap(inner) {
+                Ok(inner) => Error::from(inner),
+                Err(shared) => of_shared(&shared),
+            },
+            DataFusionError::SchemaError(inner, _) => of_schema(*inner),
+            DataFusionError::NotImplemented(message) => {
+                Error::new(SqlState::FeatureNotSupported, first_line(&message))
+            }
+            DataFusionError::SQL(inner, _) => Error::syntax(inner.to_string()),
+            DataFusionError::Plan(message) => of_plan(&message),
+            DataFusionError::Execution(message) => of_execution(&message),
+            DataFusionError::ResourcesExhausted(message) => {
+                Error::new(SqlState::OutOfMemory, first_line(&message))
+            }
+            other => Error::internal(other.strip_backtrace()),
+        }
+    }
+}
+
+/// An error that others hold too: only what can be read of it.
+fn of_shared(error: &DataFusionError) -> Error {
+    match error {
+        DataFusionError::External(source) => match source.downcast_ref::<Error>() {
+            Some(ours) => ours.clone(),
+            None => Error::internal(source.to_string()),
+        },
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
+            of_shared(inner)
+        }
+        DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
+            ArrowError::DivideByZero => Error::from(ArrowError::DivideByZero),
+            other => Error::new(SqlState::DataException, other.to_string()),
+        },
+        DataFusionError::Plan(message) => of_plan(message),
+        DataFusionError::Execution(message) => of_execution(message),
+        other => Error::internal(other.strip_backtrace()),
+    }
+}
+
+fn of_schema(error: SchemaError) -> Error {
+    match error {
+        SchemaError::AmbiguousReference { field } => Error::new(
+            SqlState::AmbiguousColumn,
+            format!("column reference \"{}\" is ambiguous", field.name),
+        )
+        .hint("Write the relation before the column, as in \"relation.column\"."),
+        SchemaError::DuplicateQualifiedField { qualifier, .. } => Error::new(
+            SqlState::DuplicateAlias,
+            format!("table name \"{}\" specified more than once", qualifier.table()),
+        ),
+        SchemaError::DuplicateUnqualifiedField { name } => Error::new(
+            SqlState::DuplicateColumn,
+            format!("column \"{name}\" specified more than once"),
+        ),
+        SchemaError::FieldNotFound { field, valid_fields } => undefined(&field, &valid_fields),
+    }
+}
+
+fn undefined(field: &Column, valid: &[Column]) -> Error {
+    let names = valid.iter().map(|column| column.name.as_str());
+    let Some(relation) = &field.relation else {
+        return Error::undefined_column(&field.name).did_you_mean(&field.name, names);
+    };
+    let relations = || valid.iter().filter_map(|column| column.relation.as_ref());
+    if !relations().any(|known| known.table() == relation.table()) {
+        return Error::new(
+            SqlState::UndefinedTable,
+            format!("missing FROM-clause entry for table \"{}\"", relation.table()),
+        )
+        .did_you_mean(relation.table(), relations().map(|known| known.table()));
+    }
+    let of_relation = valid.iter().filter(|column| {
+        column.relation.as_ref().is_some_and(|known| known.table() == relation.table())
+    });
+    Error::new(
+        SqlState::UndefinedColumn,
+        format!("column {}.{} does not exist", relation.table(), field.name),
+    )
+    .did_you_mean(&field.name, of_relation.map(|column| column.name.as_str()))
+}
+
+/// Words of planning messages, and the condition they stand for.
+const PLAN: [(&str, SqlState); 27] = [
+    ("must be in GROUP BY", SqlState::GroupingError),
+    ("GROUP BY clause", SqlState::GroupingError),
+    ("could not be resolved from available columns", SqlState::GroupingError),
+    ("aggregate function", SqlState::GroupingError),
+    ("Aggregate functions are not allowed", SqlState::GroupingError),
+    ("Invalid function", SqlState::UndefinedFunction),
+    ("No function matches", SqlState::UndefinedFunction),
+    ("coerce arguments", SqlState::UndefinedFunction),
+    ("Failed to coerce", SqlState::UndefinedFunction),
+    ("does not support", SqlState::UndefinedFunction),
+    ("Function '", SqlState::UndefinedFunction),
+    ("expects", SqlState::UndefinedFunction),
+    ("Cannot infer common argument type", SqlState::UndefinedFunction),
+    ("Cannot coerce arithmetic", SqlState::UndefinedFunction),
+    ("There isn't a common type", SqlState::UndefinedFunction),
+    ("Cannot get result type", SqlState::UndefinedFunction),
+    ("Unary operator", SqlState::UndefinedFunction),
+    ("same number of columns", SqlState::SyntaxError),
+    ("different number of columns", SqlState::SyntaxError),
+    ("Incompatible inputs", SqlState::DatatypeMismatch),
+    ("type_coercion", SqlState::DatatypeMismatch),
+    ("Union", SqlState::DatatypeMismatch),
+    ("non-boolean", SqlState::DatatypeMismatch),
+    ("BOOLEAN", SqlState::DatatypeMismatch),
+    ("cast", SqlState::CannotCoerce),
+    ("not found", SqlState::UndefinedTable),
+    ("column names", SqlState::InvalidColumnReference),
+];
+
+fn of_plan(message: &str) -> Error {
+    let message = first_line(message);
+    if message.contains("one column") {
+        return Error::syntax("subquery must return only one column");
+    }
+    if let Some(column) = ungrouped(&message) {
+        return Error::new(
+            SqlState::GroupingError,
+            format!(
+                "column \"{column}\" must appear in the GROUP BY clause or be used in an aggregate \
+                 function"
+            ),
+        );
+    }
+    if message.contains("subquery") {
+        return Error::new(SqlState::FeatureNotSupported, message)
+            .hint("Write the subquery as a join.");
+    }
+    if message.contains("OFFSET must be") {
+        return Error::new(SqlState::InvalidOffset, "OFFSET must not be negative");
+    }
+    if message.contains("LIMIT must be") {
+        return Error::new(SqlState::InvalidLimit, "LIMIT must not be negative");
+    }
+    let state = PLAN.iter().find(|(words, _)| message.contains(words));
+    Error::new(state.map_or(SqlState::SyntaxError, |(_, state)| *state), message)
+}
+
+/// The column of DataFusion's complaint that it is neither grouped nor aggregated.
+fn ungrouped(message: &str) -> Option<&str> {
+    const WORDS: [&str; 2] = ["must be in GROUP BY", "must appear in the GROUP BY clause"];
+    WORDS.iter().find(|words| message.contains(**words))?;
+    message.split('"').nth(1).map(|name| name.rsplit('.').next().unwrap_or(name))
+}
+
+fn of_execution(message: &str) -> Error {
+    let message = first_line(message);
+    if message.contains("more than one row") {
+        return Error::new(
+            SqlState::CardinalityViolation,
+            "more than one row returned by a subquery used as an expression",
+        );
+    }
+    if message.to_lowercase().contains("regex") {
+        return Error::new(
+            SqlState::InvalidRegularExpression,
+            format!("invalid regular expression: {message}"),
+        );
+    }
+    if message.contains("ivide by zero") {
+        return Error::new(SqlState::DivisionByZero, "division by zero");
+    }
+    if message.contains("overflow") || message.contains("out of range") {
+        return Error::new(SqlState::NumericValueOutOfRange, message);
+    }
+    Error::new(SqlState::DataException, message)
+}
+
+fn first_line(message: &str) -> String {
+    message.lines().next().unwrap_or_default().trim_end_matches('.').to_owned()
+}

@@ -1,0 +1,122 @@
+//! What columns are called that have no alias, as Postgres' `FigureColname` has it. DataFusion wants
+//! distinct names: repeated ones carry a hidden number.
+
+use std::collections::HashSet;
+
+use datafusion::sql::sqlparser::ast::{Expr, Ident, SelectItem, SetExpr};
+
+/// Between a name and the number that makes it distinct; no identifier holds it.
+const HIDDEN: char = '\u{1}';
+
+/// The part of a name that the user sees.
+pub(crate) fn visible(name: &str) -> &str {
+    name.split_once(HIDDEN).map_or(name, |(name, _)| name)
+}
+
+/// Gives every expression of a select list a name, distinct among those of the list.
+pub(super) fn name_items(items: &mut [SelectItem]) {
+    let mut taken = HashSet::new();
+    for item in items {
+        let (name, expr, named) = match item {
+            SelectItem::UnnamedExpr(expr) => (name_of(expr), &*expr, false),
+            SelectItem::ExprWithAlias { expr, alias } => (folded(alias), &*expr, true),
+            _ => continue,
+        };
+        // Columns of two relations may share a name: the relation tells them apart.
+        let column = !named && matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+        let key = if column { expr.to_string() } else { name.clone() };
+        let (mut distinct, mut number) = (name.clone(), 1);
+        let mut key = key;
+        while !taken.insert(key.clone()) {
+            number += 1;
+            distinct = format!("{name}{HIDDEN}{number}");
+            key = distinct.clone();
+        }
+        if number > 1 || !(column || named) {
+            let alias = Ident::with_quote('"', distinct);
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+        }
+    }
+}
+
+fn folded(ident: &Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    }
+}
+
+const UNKNOWN: &str = "?column?";
+
+fn name_of(expr: &Expr) -> String {
+    strong_name(expr).map_or_else(|| UNKNOWN.to_owned(), |(name, _)| name)
+}
+
+/// A name and whether it is more than that of a type.
+fn strong_name(expr: &Expr) -> Option<(String, bool)> {
+    let strong = |name: &str| Some((name.to_owned(), true));
+    match expr {
+        Expr::Identifier(ident) => Some((folded(ident), true)),
+        Expr::CompoundIdentifier(parts) => parts.last().map(|part| (folded(part), true)),
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => strong_name(inner),
+        Expr::Function(function) => {
+            let last = function.name.0.last().and_then(|part| part.as_ident());
+            last.map(|ident| (folded(ident), true))
+        }
+        Expr::Cast { expr, data_type, .. } => {
+            let inner = strong_name(expr).filter(|(_, strong)| *strong);
+            inner.or_else(|| Some((type_name(&data_type.to_string()), false)))
+        }
+        Expr::TypedString(typed) => Some((type_name(&typed.data_type.to_string()), false)),
+        Expr::Interval(_) => Some(("interval".to_owned(), false)),
+        Expr::Case { else_result, .. } => {
+            let inner = else_result.as_ref().and_then(|inner| strong_name(inner));
+            inner.filter(|(_, strong)| *strong).or_else(|| strong("case"))
+        }
+        Expr::Exists { .. } => strong("exists"),
+        Expr::Subquery(query) => match query.body.as_ref() {
+            SetExpr::Select(select) => match select.projection.first() {
+                Some(SelectItem::UnnamedExpr(expr)) => strong_name(expr),
+                Some(SelectItem::ExprWithAlias { alias, .. }) => Some((folded(alias), true)),
+                _ => None,
+            },
+            _ => None,
+        },
+        Expr::Extract { .. } => strong("extract"),
+        Expr::Substring { .. } => strong("substring"),
+        Expr::Overlay { .. } => strong("overlay"),
+        Expr::Position { .. } => strong("position"),
+        Expr::Trim { trim_where, .. } => match trim_where.as_ref().map(ToString::to_string) {
+            Some(side) if side == "LEADING" => strong("ltrim"),
+            Some(side) if side == "TRAILING" => strong("rtrim"),
+            _ => strong("btrim"),
+        },
+        Expr::Ceil { .. } => strong("ceil"),
+        Expr::Floor { .. } => strong("floor"),
+        Expr::AtTimeZone { .. } => strong("timezone"),
+        Expr::Array(_) => strong("array"),
+        Expr::Tuple(_) => strong("row"),
+        Expr::CompoundFieldAccess { root, .. } => strong_name(root),
+        _ => None,
+    }
+}
+
+/// A type's name in `pg_type`, which is what Postgres calls such a column.
+fn type_name(sql: &str) -> String {
+    let base = sql.split('(').next().unwrap_or_default().trim().to_lowercase();
+    match base.as_str() {
+        "int" | "integer" => "int4",
+        "bigint" => "int8",
+        "smallint" => "int2",
+        "real" => "float4",
+        "double precision" | "float" | "double" => "float8",
+        "boolean" => "bool",
+        "decimal" | "dec" => "numeric",
+        "character varying" | "char varying" => "varchar",
+        "character" | "char" => "bpchar",
+        "timestamp with time zone" => "timestamptz",
+        "timestamp without time zone" => "timestamp",
+        other => return other.to_owned(),
+    }
+    .to_owned()
+}

@@ -1,0 +1,168 @@
+//! Names of functions: which exist, which are spellings of another.
+
+use datafusion::execution::session_state::SessionState;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Value,
+};
+
+use crate::error::{Error, Result, SqlState};
+
+/// The functions that a statement may call.
+pub(crate) struct Functions<'a> {
+    pub(crate) state: &'a SessionState,
+}
+
+/// Spellings, and what they are spelled here.
+const ALIASES: [(&str, &str); 12] = [
+    ("every", "bool_and"),
+    ("variance", "var_samp"),
+    ("ceiling", "ceil"),
+    ("pow", "power"),
+    ("tumble", "tumble_start"),
+    ("bool_and", "bool_and"),
+    ("ucase", "upper"),
+    ("lcase", "lower"),
+    ("substr", "substr"),
+    ("current_catalog", "current_database"),
+    ("transaction_timestamp", "now"),
+    ("statement_timestamp", "now"),
+];
+
+/// Functions that take a part of a time, and are called like it.
+const TIME_PARTS: [&str; 9] =
+    ["year", "quarter", "month", "week", "day", "hour", "minute", "second", "dayofyear"];
+
+/// Syntax rather than functions: planned by DataFusion's planner itself.
+const SPECIAL: [&str; 9] = [
+    "unnest",
+    "struct",
+    "grouping",
+    "named_struct",
+    "mod",
+    "tumble_end",
+    "isnull",
+    "current_role",
+    "user",
+];
+
+impl Functions<'_> {
+    fn known(&self, name: &str) -> bool {
+        self.state.scalar_functions().contains_key(name)
+            || self.state.aggregate_functions().contains_key(name)
+            || self.state.window_functions().contains_key(name)
+            || SPECIAL.contains(&name)
+            || TIME_PARTS.contains(&name)
+            || ALIASES.iter().any(|(alias, _)| *alias == name)
+    }
+
+    /// `42883` if there is no function of this name.
+    pub(super) fn check(&self, function: &Function) -> Result<()> {
+        let name = last_part(&function.name);
+        if self.known(&name) {
+            return Ok(());
+        }
+        if matches!(name.as_str(), "hop" | "hop_start" | "hop_end" | "session") {
+            return Err(Error::unsupported(format!("{name}() as a function of a grouping")).hint(
+                "Write FROM HOP(table, time_column, slide, size) and group by window_start.",
+            ));
+        }
+        let names = self.state.scalar_functions().keys();
+        let names = names.chain(self.state.aggregate_functions().keys());
+        let names = names.map(String::as_str);
+        Err(Error::new(SqlState::UndefinedFunction, format!("function {name} does not exist"))
+            .did_you_mean(&name, names))
+    }
+}
+
+/// The unqualified, folded name.
+fn last_part(name: &ObjectName) -> String {
+    match name.0.last().and_then(|part| part.as_ident()) {
+        Some(ident) if ident.quote_style.is_some() => ident.value.clone(),
+        Some(ident) => ident.value.to_lowercase(),
+        None => name.to_string(),
+    }
+}
+
+/// Whether the function's result depends on whether an argument is an `integer` or a `bigint`.
+pub(super) fn keeps_argument_type(name: &ObjectName) -> bool {
+    matches!(
+        last_part(name).as_str(),
+        "coalesce"
+            | "nullif"
+            | "greatest"
+            | "least"
+            | "sum"
+            | "avg"
+            | "min"
+            | "max"
+            | "abs"
+            | "mod"
+            | "array"
+            | "array_agg"
+            | "pg_typeof"
+            | "sign"
+    )
+}
+
+/// A spelling as the function it stands for.
+pub(super) fn rewrite(expr: &mut Expr) {
+    let Expr::Function(function) = expr else { return };
+    let name = last_part(&function.name);
+    // `pg_catalog.lower(x)` is `lower(x)`.
+    if function.name.0.len() > 1 {
+        function.name = ObjectName::from(vec![Ident::with_quote('"', name.clone())]);
+    }
+    if let Some((_, known)) = ALIASES.iter().find(|(alias, _)| *alias == name) {
+        function.name = ObjectName::from(vec![Ident::new(*known)]);
+    }
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    let plain = |arg: &FunctionArg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    };
+    match (name.as_str(), &list.args[..]) {
+        ("mod", [left, right]) => {
+            if let (Some(left), Some(right)) = (plain(left), plain(right)) {
+                *expr = binary(left, BinaryOperator::Modulo, right);
+            }
+        }
+        ("tumble_end", [time, size]) => {
+            if let (Some(time), Some(size)) = (plain(time), plain(size)) {
+                let start = call("tumble_start", vec![time, size.clone()]);
+                *expr = binary(start, BinaryOperator::Plus, size);
+            }
+        }
+        (part, [time]) if TIME_PARTS.contains(&part) => {
+            if let Some(time) = plain(time) {
+                let part = if part == "dayofyear" { "doy" } else { part };
+                let part = Value::SingleQuotedString(part.to_owned()).with_empty_span();
+                *expr = call("date_part", vec![Expr::Value(part), time]);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    let nested = |expr: Expr| Box::new(Expr::Nested(Box::new(expr)));
+    Expr::Nested(Box::new(Expr::BinaryOp { left: nested(left), op, right: nested(right) }))
+}
+
+fn call(name: &str, args: Vec<Expr>) -> Expr {
+    let arg = |expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr));
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None::<DuplicateTreatment>,
+            args: args.into_iter().map(arg).collect(),
+            clauses: vec![],
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: vec![],
+    })
+}

@@ -1,0 +1,243 @@
+//! Rewrites a query's syntax tree before DataFusion plans it, so that it means there what it means in
+//! Postgres: names of columns, types of literals, spellings. Refuses what DataFusion would answer
+//! with something else.
+
+mod column_name;
+mod function_name;
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Fetch, GroupByExpr, LimitClause,
+    OrderByKind, Query, Select, SetExpr, SetOperator, SetQuantifier, Spanned, TableFactor, Value,
+    VisitMut, VisitorMut,
+};
+
+pub(crate) use column_name::visible;
+pub(crate) use function_name::Functions;
+
+use crate::error::{Error, Result};
+use crate::sql::Positions;
+
+/// `query` as DataFusion is to plan it.
+pub(crate) fn rewrite(
+    query: &mut Query,
+    functions: &Functions<'_>,
+    positions: &Positions,
+) -> Result<()> {
+    finished(query.visit(&mut Rewriter { functions, positions, raw: 0 }))
+}
+
+/// A lone expression as DataFusion is to plan it.
+pub(crate) fn rewrite_expr(
+    expr: &mut Expr,
+    functions: &Functions<'_>,
+    positions: &Positions,
+) -> Result<()> {
+    finished(expr.visit(&mut Rewriter { functions, positions, raw: 0 }))
+}
+
+fn finished(flow: ControlFlow<Error>) -> Result<()> {
+    match flow {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+struct Rewriter<'a> {
+    functions: &'a Functions<'a>,
+    positions: &'a Positions,
+    /// How many constructs we are in whose numbers must stay bare (DataFusion reads them itself).
+    raw: usize,
+}
+
+impl Rewriter<'_> {
+    fn fail(&self, error: Error, at: &impl Spanned) -> ControlFlow<Error> {
+        ControlFlow::Break(error.or_at(self.positions.of_span(at.span())))
+    }
+}
+
+impl VisitorMut for Rewriter<'_> {
+    type Break = Error;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        if let Some(Fetch { with_ties: true, .. }) = &query.fetch {
+            let error = Error::unsupported("FETCH FIRST … WITH TIES");
+            let error = error.hint("Filter on rank() OVER (ORDER BY …) in a subquery.");
+            return self.fail(error, query);
+        }
+        if !query.locks.is_empty() {
+            // Rows are not locked: a transaction reads one epoch and writes another.
+            query.locks.clear();
+        }
+        if let Err(error) = set_operations(&query.body) {
+            return self.fail(error, query);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        if let Some(order_by) = &mut query.order_by
+            && let OrderByKind::Expressions(exprs) = &mut order_by.kind
+        {
+            exprs.iter_mut().for_each(|item| bare(&mut item.expr));
+        }
+        match &mut query.limit_clause {
+            Some(LimitClause::LimitOffset { limit, offset, .. }) => {
+                limit.iter_mut().for_each(bare);
+                offset.iter_mut().for_each(|offset| bare(&mut offset.value));
+            }
+            Some(LimitClause::OffsetCommaLimit { offset, limit }) => {
+                bare(offset);
+                bare(limit);
+            }
+            None => {}
+        }
+        if let Some(Fetch { quantity: Some(quantity), .. }) = &mut query.fetch {
+            bare(quantity);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        column_name::name_items(&mut select.projection);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        if let GroupByExpr::Expressions(exprs, _) = &mut select.group_by {
+            exprs.iter_mut().for_each(bare);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        self.raw += usize::from(takes_bare_numbers(factor));
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        self.raw -= usize::from(takes_bare_numbers(factor));
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        if let Expr::Function(function) = expr
+            && let Err(error) = self.functions.check(function)
+        {
+            return self.fail(error, &function.name);
+        }
+        self.raw += usize::from(keeps_numbers_bare(expr));
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        self.raw -= usize::from(keeps_numbers_bare(expr));
+        match expr {
+            Expr::Value(value) if self.raw == 0 => {
+                if let Value::Number(digits, _) = &value.value
+                    && let Some(kind) = integer_type(digits)
+                {
+                    *expr = cast(expr.clone(), kind);
+                }
+            }
+            Expr::Between { expr: operand, negated, low, high } => {
+                *expr = between(operand, *negated, low, high);
+            }
+            Expr::Function(_) => function_name::rewrite(expr),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Set operations whose multiplicities DataFusion does not keep.
+fn set_operations(body: &SetExpr) -> Result<()> {
+    let SetExpr::SetOperation { op, set_quantifier, left, right } = body else { return Ok(()) };
+    let all = matches!(set_quantifier, SetQuantifier::All | SetQuantifier::AllByName);
+    if all && !matches!(op, SetOperator::Union) {
+        return Err(Error::unsupported(format!("{op} ALL")).hint(format!(
+            "{op} without ALL is; to keep duplicates, number them with row_number() first."
+        )));
+    }
+    set_operations(left)?;
+    set_operations(right)
+}
+
+fn takes_bare_numbers(factor: &TableFactor) -> bool {
+    matches!(
+        factor,
+        TableFactor::Table { args: Some(_), .. }
+            | TableFactor::Function { .. }
+            | TableFactor::TableFunction { .. }
+    )
+}
+
+fn keeps_numbers_bare(expr: &Expr) -> bool {
+    match expr {
+        Expr::Function(function) => {
+            function.over.is_some() || !function_name::keeps_argument_type(&function.name)
+        }
+        Expr::Interval(_)
+        | Expr::Substring { .. }
+        | Expr::Overlay { .. }
+        | Expr::CompoundFieldAccess { .. }
+        | Expr::TypedString(_) => true,
+        _ => false,
+    }
+}
+
+/// The type of a whole number literal: `integer` if it fits, `bigint`, else `numeric`.
+fn integer_type(digits: &str) -> Option<DataType> {
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    if digits.parse::<i32>().is_ok() {
+        return Some(DataType::Integer(None));
+    }
+    if digits.parse::<i64>().is_ok() {
+        return None;
+    }
+    Some(DataType::Numeric(ExactNumberInfo::PrecisionAndScale(38, 0)))
+}
+
+pub(super) fn cast(expr: Expr, data_type: DataType) -> Expr {
+    let expr = match &expr {
+        // Beyond bigint, the digits go through text.
+        Expr::Value(value) if matches!(data_type, DataType::Numeric(_)) => {
+            let digits = value.value.clone().into_string().unwrap_or_default();
+            Expr::Value(Value::SingleQuotedString(digits).with_span(value.span))
+        }
+        _ => expr,
+    };
+    let kind = CastKind::Cast;
+    Expr::Cast { kind, expr: Box::new(expr), data_type, array: false, format: None }
+}
+
+/// Takes the type off a number that must be bare: a position in the select list, a count of rows.
+fn bare(expr: &mut Expr) {
+    if let Expr::Cast { expr: inner, data_type: DataType::Integer(None), .. } = expr
+        && let Expr::Value(value) = inner.as_ref()
+        && matches!(value.value, Value::Number(_, _))
+    {
+        *expr = inner.as_ref().clone();
+    }
+}
+
+/// `BETWEEN` as the two comparisons it stands for, which resolve their operators each.
+fn between(operand: &Expr, negated: bool, low: &Expr, high: &Expr) -> Expr {
+    let compare = |op: BinaryOperator, bound: &Expr| Expr::BinaryOp {
+        left: Box::new(operand.clone()),
+        op,
+        right: Box::new(bound.clone()),
+    };
+    let (lower, both, upper) = match negated {
+        false => (BinaryOperator::GtEq, BinaryOperator::And, BinaryOperator::LtEq),
+        true => (BinaryOperator::Lt, BinaryOperator::Or, BinaryOperator::Gt),
+    };
+    Expr::Nested(Box::new(Expr::BinaryOp {
+        left: Box::new(compare(lower, low)),
+        op: both,
+        right: Box::new(compare(upper, high)),
+    }))
+}
