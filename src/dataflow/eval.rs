@@ -175,3 +175,79 @@ pub fn residual(expr: &Expr) -> super::operator::Residual {
     let predicate = Predicate::new(Arc::clone(expr));
     Box::new(move |delta, errors| predicate.apply(&delta, errors))
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int64Array, RecordBatch, StringViewArray};
+    use arrow::datatypes::{Field, Int64Type};
+    use datafusion::logical_expr::Operator;
+    use datafusion::physical_expr::expressions::{binary, col, lit};
+
+    use super::*;
+    use crate::error::SqlState;
+
+    /// Rows (row number, divisor), every `every`-th divisor zero, with the row number as weight.
+    fn divisors(rows: i64, every: i64) -> (SchemaRef, Delta) {
+        let fields = ["n", "d"].map(|name| Field::new(name, DataType::Int64, true));
+        let schema = Arc::new(Schema::new(fields.to_vec()));
+        let numbers = Int64Array::from_iter_values(0..rows);
+        let divisors = Int64Array::from_iter_values((0..rows).map(|row| row % every));
+        let columns: Vec<ArrayRef> = vec![Arc::new(numbers), Arc::new(divisors)];
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns).expect("two columns");
+        (schema, Delta::new(batch, (0..rows).collect()))
+    }
+
+    fn quotient(schema: &Schema) -> Expr {
+        let column = |name| col(name, schema).expect("a column");
+        binary(column("n"), Operator::Divide, column("d"), schema).expect("numbers")
+    }
+
+    #[test]
+    fn failing_rows_are_left_out_and_told() {
+        for every in [1, 3, 50] {
+            let (schema, delta) = divisors(100, every);
+            let output = Arc::new(Schema::new(vec![Field::new("q", DataType::Int64, true)]));
+            let mut errors = vec![];
+            let projection = Projection::new(vec![quotient(&schema)], output);
+            let result = projection.apply(&delta, &mut errors).expect("a projection");
+            let good: Vec<i64> = (0..100).filter(|row| row % every != 0).collect();
+            let quotients: Vec<i64> = good.iter().map(|row| row / (row % every)).collect();
+            assert_eq!(result.column(0).as_primitive::<Int64Type>().values().to_vec(), quotients);
+            assert_eq!((0..good.len()).map(|row| result.weight(row)).collect::<Vec<_>>(), good);
+            let bad: Vec<i64> = (0..100).filter(|row| row % every == 0).collect();
+            assert_eq!(errors.iter().map(|error| error.weight).collect::<Vec<_>>(), bad);
+            assert!(errors.iter().all(|error| error.state == SqlState::DivisionByZero));
+            assert_eq!(errors[1].row, format!("{{\"n\":{every},\"d\":0}}"));
+            assert_eq!(errors[1].expression, "n@0 / d@1");
+        }
+    }
+
+    #[test]
+    fn a_condition_keeps_what_is_true() {
+        let (schema, delta) = divisors(10, 5);
+        let three = binary(quotient(&schema), Operator::Lt, lit(3i64), &schema).expect("numbers");
+        let mut errors = vec![];
+        let kept = Predicate::new(three).apply(&delta, &mut errors).expect("a filter");
+        assert_eq!(
+            kept.column(0).as_primitive::<Int64Type>().values().to_vec(),
+            [1, 2, 3, 4, 8, 9]
+        );
+        assert_eq!(errors.len(), 2);
+    }
+
+    #[test]
+    fn results_have_the_planned_type() {
+        let (_, delta) = divisors(3, 5);
+        let views: ArrayRef = Arc::new(StringViewArray::from(vec!["a", "b", "c"]));
+        let field = Field::new("v", DataType::Utf8View, true);
+        let delta = delta.with_columns(vec![views], &Arc::new(Schema::new(vec![field])));
+        let delta = delta.expect("one column");
+        let column = evaluate(&(Arc::new(Column::new("v", 0)) as Expr), &delta, &DataType::Utf8);
+        assert_eq!(
+            column.map_err(|failure| failure.error).expect("a cast").data_type(),
+            &DataType::Utf8
+        );
+        let constant = evaluate(&lit(7i64), &delta, &DataType::Int64);
+        assert_eq!(constant.map_err(|failure| failure.error).expect("a literal").len(), 3);
+    }
+}

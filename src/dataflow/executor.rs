@@ -254,11 +254,16 @@ impl Executor {
     }
 
     /// Reads back the state gathered from all workers, whatever their number was, into views that
-    /// have been created and shared but not run.
+    /// have been created in the same order but not run. They count as filled.
     ///
     /// # Errors
     /// If the state does not fit an operator, or is missing for one.
     pub fn restore(&mut self, saved: &BTreeMap<Fingerprint, Saved>) -> Result<()> {
+        self.schedule.clear();
+        for view in self.graph.views.keys().copied().collect::<Vec<_>>() {
+            self.let_in(view, None);
+            self.share(view);
+        }
         for node in self.graph.complete_mut() {
             node.fresh = false;
             node.scheduled = false;
@@ -270,7 +275,6 @@ impl Executor {
                 operator.restore(&mut self.arrangements, &mine)?;
             }
         }
-        self.schedule.clear();
         Ok(())
     }
 

@@ -129,7 +129,8 @@ impl Graph {
             self[input].consumers.push((id, port));
         }
         if let Body::Exchange(exchange) = &node.body {
-            self.channels.insert(exchange.channel, id);
+            let other = self.channels.insert(exchange.channel, id);
+            debug_assert!(other.is_none(), "the ids of views are never used again");
         }
         self.nodes[id.0 as usize] = Some(node);
         self.reach.clear();

@@ -127,3 +127,6 @@ impl TickProgram for Worker {
         report
     }
 }
+
+#[cfg(test)]
+mod tests;

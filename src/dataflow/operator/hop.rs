@@ -105,3 +105,35 @@ impl Operator for Hop {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Starts of the windows that hold `time`, by looking at all of them.
+    fn naive(windows: Windows, time: i64) -> Vec<i64> {
+        let all = (-100..100).map(|index| windows.offset_us + index * windows.slide_us).rev();
+        all.filter(|&start| start <= time && time < start + windows.size_us).collect()
+    }
+
+    #[test]
+    fn a_time_falls_into_the_windows_around_it() {
+        for (slide_us, size_us) in [(10, 10), (5, 10), (4, 10), (10, 3), (1, 7)] {
+            for offset_us in 0..slide_us {
+                let windows = Windows { slide_us, size_us, offset_us };
+                for time in -30..30 {
+                    let (last, count) = windows.of(time).expect("small numbers");
+                    let starts: Vec<_> = (0..count).map(|back| last - back * slide_us).collect();
+                    assert_eq!(starts, naive(windows, time), "{windows:?} {time}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn times_at_the_end_of_time_are_out_of_range() {
+        let windows = Windows { slide_us: 10, size_us: 10, offset_us: 3 };
+        assert_eq!(windows.of(i64::MAX), None);
+        assert_eq!(windows.of(i64::MIN), None);
+    }
+}
