@@ -204,6 +204,13 @@ impl Error {
         self
     }
 
+    /// Takes the position away, where it does not refer to what the client has sent.
+    #[must_use]
+    pub fn unplaced(mut self) -> Error {
+        self.inner.position = None;
+        self
+    }
+
     /// Adds the position if there is one and none is set yet.
     #[must_use]
     pub fn or_at(mut self, position: Option<usize>) -> Error {

@@ -1,21 +1,160 @@
-//! DDL.
+//! DDL: a statement becomes changes of the catalog and plans of views, made durable and true by the
+//! runtime in one step. DDL is not transactional: it takes effect at once.
 
 use std::sync::Arc;
 
 use super::response::Response;
 use super::session::Session;
-use super::shared::Shared;
-use crate::error::{Error, Result};
-use crate::sql::Parsed;
+use super::shared::{Facts, Shared};
+use crate::catalog::{Catalog, Change, Object};
+use crate::error::{Error, Result, SqlState};
+use crate::plan::ViewPlan;
+use crate::runtime::request::Definition;
+use crate::sql::{Parsed, Statement};
+use crate::types::ObjectId;
 
-/// Plans the materialized views that are in the catalog.
-pub(super) async fn restore(_shared: &Arc<Shared>) -> Result<()> {
+/// What a statement does to the catalog.
+#[derive(Default)]
+pub(super) struct Defining {
+    /// The changes, in order; none if there is nothing to do.
+    pub(super) changes: Vec<Change>,
+    /// Plans of the materialized views among them, with their queries.
+    pub(super) plans: Vec<(ObjectId, String, ViewPlan)>,
+    /// What to tell the client.
+    pub(super) notices: Vec<Error>,
+}
+
+impl Defining {
+    /// One change.
+    pub(super) fn one(change: Change) -> Defining {
+        Defining { changes: vec![change], ..Defining::default() }
+    }
+
+    /// Nothing but a NOTICE.
+    pub(super) fn nothing(state: SqlState, notice: String) -> Defining {
+        Defining { notices: vec![Error::new(state, notice)], ..Defining::default() }
+    }
+}
+
+/// Plans the materialized views that are in the catalog, in the order of their creation, and hands them
+/// to the runtime, which fills them.
+pub(super) async fn restore(shared: &Arc<Shared>) -> Result<()> {
+    let mut session = Session::new(Arc::clone(shared), super::SessionOptions::default())?;
+    let catalog = shared.catalog();
+    for object in catalog.in_order() {
+        let Object::MaterializedView(view) = &**object else { continue };
+        let plan = session.plan_stored_view(view)?;
+        let plans = vec![(view.id, view.definition.query.clone(), plan)];
+        session.commit_definition(Defining { plans, ..Defining::default() }, None).await?;
+    }
     Ok(())
 }
 
 impl Session {
     /// A statement that changes the catalog.
-    pub(super) async fn define(&mut self, _parsed: &Parsed) -> Result<Response> {
-        Err(Error::unsupported("DDL"))
+    pub(super) async fn define(&mut self, parsed: &Parsed) -> Result<Response> {
+        let tag = tag(&parsed.statement)?;
+        self.refuse_read_only(&tag)?;
+        let explicit = self.prepare_block(&tag).await?;
+        let shared = Arc::clone(&self.shared);
+        let _one_at_a_time = shared.ddl.lock().await;
+        let mut defining = match &parsed.statement {
+            Statement::CreateSchema { name, if_not_exists } => {
+                self.create_schema(name, *if_not_exists)?
+            }
+            Statement::CreateTable(create) => self.create_table(create)?,
+            Statement::CreateSource(create) => self.create_source(create).await?,
+            Statement::CreateView(create) => self.create_view(create, parsed)?,
+            Statement::CreateMaterializedView(create) => {
+                self.create_materialized_view(create, parsed)?
+            }
+            Statement::Drop(drop) => self.drop_objects(drop)?,
+            Statement::Alter(alter) => self.alter(alter)?,
+            other => return Err(Error::internal(format!("{other:?} does not change the catalog"))),
+        };
+        for notice in std::mem::take(&mut defining.notices) {
+            self.notice(notice);
+        }
+        if !defining.changes.is_empty() {
+            let mut catalog = (*self.shared.catalog()).clone();
+            for change in &defining.changes {
+                catalog.apply(change);
+            }
+            self.commit_definition(defining, Some(catalog)).await?;
+            if explicit {
+                self.notice(
+                    Error::new(SqlState::Warning, format!("{tag} has taken effect at once"))
+                        .detail("DDL is not part of a transaction; ROLLBACK does not undo it."),
+                );
+            }
+        }
+        Ok(Response::done(tag))
     }
+
+    /// Looks after an open block: changes it has made so far must not be mixed with DDL. Returns whether
+    /// it is an explicit one.
+    async fn prepare_block(&mut self, tag: &str) -> Result<bool> {
+        let Some(block) = &mut self.block else { return Ok(false) };
+        let explicit = block.explicit;
+        if explicit && block.has_changes() {
+            return Err(Error::new(
+                SqlState::ActiveSqlTransaction,
+                format!("{tag} cannot run in a transaction block that has written already"),
+            )
+            .hint("COMMIT first: DDL is not part of a transaction."));
+        }
+        if !explicit {
+            // The statements of a message up to here are one transaction, the rest is another.
+            self.end_block(true).await?;
+            self.begin_message();
+        } else {
+            // Later statements of the block are to see what is defined here.
+            block.unpin();
+        }
+        Ok(explicit)
+    }
+
+    async fn commit_definition(
+        &mut self,
+        defining: Defining,
+        catalog: Option<Catalog>,
+    ) -> Result<()> {
+        let facts: Vec<_> =
+            defining.plans.iter().map(|(id, _, plan)| (*id, Facts::of(plan))).collect();
+        let dropped = defining.changes.iter().flat_map(|change| match change {
+            Change::Drop(ids) => ids.clone(),
+            _ => vec![],
+        });
+        let dropped: Vec<ObjectId> = dropped.collect();
+        let plan = |(id, query, plan): (ObjectId, String, ViewPlan)| (id, query, Arc::new(plan.node));
+        let definition = Definition {
+            changes: defining.changes,
+            catalog: catalog.clone(),
+            plans: defining.plans.into_iter().map(plan).collect(),
+            write: None,
+        };
+        self.shared.runtime.define(definition).await?;
+        if let Some(catalog) = catalog {
+            self.shared.set_catalog(catalog);
+        }
+        self.shared.dropped(&dropped);
+        for (view, facts) in facts {
+            self.shared.view_defined(view, facts);
+        }
+        Ok(())
+    }
+}
+
+/// The command tag.
+fn tag(statement: &Statement) -> Result<String> {
+    Ok(match statement {
+        Statement::CreateSchema { .. } => "CREATE SCHEMA".to_owned(),
+        Statement::CreateTable(_) => "CREATE TABLE".to_owned(),
+        Statement::CreateSource(_) => "CREATE SOURCE".to_owned(),
+        Statement::CreateView(_) => "CREATE VIEW".to_owned(),
+        Statement::CreateMaterializedView(_) => "CREATE MATERIALIZED VIEW".to_owned(),
+        Statement::Drop(drop) => format!("DROP {}", drop.kind.sql()),
+        Statement::Alter(alter) => format!("ALTER {}", alter.kind.sql()),
+        other => return Err(Error::internal(format!("{other:?} does not change the catalog"))),
+    })
 }

@@ -23,12 +23,14 @@ pub mod session;
 pub mod settings;
 pub mod system;
 
+mod alter;
 mod arguments;
 mod change;
 mod collections;
 mod copy_in;
 mod copy_out;
 mod copy_text;
+mod create;
 mod cursor;
 mod define;
 mod errors;
@@ -51,6 +53,7 @@ mod target;
 mod transaction;
 mod update;
 mod upsert;
+mod view;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -184,6 +187,15 @@ impl Engine {
     /// # Errors
     /// If a worker panicked.
     pub async fn shutdown(&self) -> Result<()> {
+        self.shared.runtime.shutdown().await
+    }
+
+    /// Stops as a crash would: without waiting for sessions, and without any work on the way out, since
+    /// what is durable was so before its acknowledgment. For tests of recovery.
+    ///
+    /// # Errors
+    /// If a worker panicked.
+    pub async fn crash(&self) -> Result<()> {
         self.shared.runtime.shutdown().await
     }
 }

@@ -18,8 +18,8 @@ pub(super) struct Rules {
     /// The table's columns.
     pub(super) schema: SchemaRef,
     defaults: Vec<Option<Scalar>>,
-    generated: Vec<(usize, Scalar)>,
-    checks: Vec<(String, Scalar)>,
+    pub(super) generated: Vec<(usize, Scalar)>,
+    pub(super) checks: Vec<(String, Scalar)>,
 }
 
 impl Rules {

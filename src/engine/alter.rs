@@ -1,0 +1,105 @@
+//! DROP and ALTER.
+
+use super::create::check_columns;
+use super::define::Defining;
+use super::session::Session;
+use crate::catalog::{Change, Object};
+use crate::error::{Error, Result, SqlState};
+use crate::sql;
+use crate::sql::statement::{Alter, AlterAction, Drop};
+use crate::types::ObjectId;
+use crate::types::definition::ObjectKind;
+
+impl Session {
+    /// DROP.
+    pub(super) fn drop_objects(&self, drop: &Drop) -> Result<Defining> {
+        let scope = self.scope();
+        let catalog = &scope.catalog;
+        let (mut ids, mut notices): (Vec<ObjectId>, Vec<Error>) = (vec![], vec![]);
+        for name in &drop.names {
+            let schema = name.schema.as_deref();
+            let found = catalog.resolve_kind(drop.kind, schema, &name.name, &scope.search_path);
+            match found {
+                Ok(object) => ids.push(object.id()),
+                Err(error) if drop.if_exists && missing(&error) => {
+                    let what = format!("{} \"{}\"", drop.kind.noun(), name.name);
+                    let message = format!("{what} does not exist, skipping");
+                    notices.push(Error::new(SqlState::SuccessfulCompletion, message));
+                }
+                Err(error) => return Err(error.at(name.position)),
+            }
+        }
+        if ids.is_empty() {
+            return Ok(Defining { notices, ..Defining::default() });
+        }
+        let change = catalog.drop_objects(&ids, drop.cascade)?;
+        if let Change::Drop(dropped) = &change {
+            for id in dropped.iter().filter(|id| !ids.contains(id)) {
+                let Some(object) = catalog.get(*id) else { continue };
+                let message =
+                    format!("drop cascades to {} {}", object.kind().noun(), object.name());
+                notices.push(Error::new(SqlState::SuccessfulCompletion, message));
+            }
+        }
+        Ok(Defining { changes: vec![change], notices, ..Defining::default() })
+    }
+
+    /// ALTER … RENAME and SET SCHEMA.
+    pub(super) fn alter(&self, alter: &Alter) -> Result<Defining> {
+        let scope = self.scope();
+        let catalog = &scope.catalog;
+        let name = &alter.name;
+        let found = match alter.kind {
+            // As in Postgres, ALTER TABLE also takes the other relations.
+            ObjectKind::Table => {
+                catalog.resolve(name.schema.as_deref(), &name.name, &scope.search_path)
+            }
+            kind => {
+                let schema = name.schema.as_deref();
+                catalog.resolve_kind(kind, schema, &name.name, &scope.search_path)
+            }
+        };
+        let object = match found {
+            Ok(object) => object,
+            Err(error) if alter.if_exists && missing(&error) => {
+                let message = format!("relation \"{}\" does not exist, skipping", name.name);
+                return Ok(Defining::nothing(SqlState::SuccessfulCompletion, message));
+            }
+            Err(error) => return Err(error.at(name.position)),
+        };
+        let schema = object.relation_name().map(|name| name.schema.clone()).unwrap_or_default();
+        let change = match &alter.action {
+            AlterAction::Rename(to) => {
+                catalog.rename(object, &schema, to, sql::rename_relation)?
+            }
+            AlterAction::SetSchema(to) => {
+                catalog.rename(object, to, object.name(), sql::rename_relation)?
+            }
+            AlterAction::RenameColumn { from, to } => self.rename_column(object, from, to)?,
+        };
+        Ok(Defining::one(change))
+    }
+
+    fn rename_column(&self, object: &Object, from: &str, to: &str) -> Result<Change> {
+        let catalog = self.shared.catalog();
+        if let Some(view) = catalog.dependents(object.id()).next() {
+            return Err(Error::unsupported("renaming a column that a view reads")
+                .detail(format!("View \"{}\" reads \"{}\".", view.name(), object.name()))
+                .hint("Drop the view, rename, and create it again."));
+        }
+        let expression = |text: &str| sql::rename_column(text, from, to);
+        let change =
+            catalog.rename_column(object, from, to, |query, _| Ok(query.to_owned()), expression)?;
+        if let Change::Update(objects) = &change {
+            objects.iter().try_for_each(|object| check_columns(object.columns()))?;
+        }
+        Ok(change)
+    }
+}
+
+fn missing(error: &Error) -> bool {
+    matches!(
+        error.state(),
+        SqlState::UndefinedTable | SqlState::InvalidSchemaName | SqlState::UndefinedObject
+    )
+}
