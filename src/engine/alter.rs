@@ -1,11 +1,10 @@
 //! DROP and ALTER.
 
-use super::create::check_columns;
 use super::define::Defining;
 use super::session::Session;
 use crate::catalog::{Change, Object};
 use crate::error::{Error, Result, SqlState};
-use crate::sql;
+use crate::sql::rewrite::{rename_column, rename_in_expr, rename_relation};
 use crate::sql::statement::{Alter, AlterAction, Drop};
 use crate::types::ObjectId;
 use crate::types::definition::ObjectKind;
@@ -70,10 +69,10 @@ impl Session {
         let schema = object.relation_name().map(|name| name.schema.clone()).unwrap_or_default();
         let change = match &alter.action {
             AlterAction::Rename(to) => {
-                catalog.rename(object, &schema, to, sql::rename_relation)?
+                catalog.rename(object, &schema, to, rename_relation)?
             }
             AlterAction::SetSchema(to) => {
-                catalog.rename(object, to, object.name(), sql::rename_relation)?
+                catalog.rename(object, to, object.name(), rename_relation)?
             }
             AlterAction::RenameColumn { from, to } => self.rename_column(object, from, to)?,
         };
@@ -82,18 +81,15 @@ impl Session {
 
     fn rename_column(&self, object: &Object, from: &str, to: &str) -> Result<Change> {
         let catalog = self.shared.catalog();
-        if let Some(view) = catalog.dependents(object.id()).next() {
-            return Err(Error::unsupported("renaming a column that a view reads")
-                .detail(format!("View \"{}\" reads \"{}\".", view.name(), object.name()))
-                .hint("Drop the view, rename, and create it again."));
-        }
-        let expression = |text: &str| sql::rename_column(text, from, to);
-        let change =
-            catalog.rename_column(object, from, to, |query, _| Ok(query.to_owned()), expression)?;
-        if let Change::Update(objects) = &change {
-            objects.iter().try_for_each(|object| check_columns(object.columns()))?;
-        }
-        Ok(change)
+        let before = object.columns();
+        let rewrite = |query: &str, renamed: &Object| {
+            let Some(name) = renamed.relation_name() else { return Ok(query.to_owned()) };
+            let columns: Vec<(&str, &str)> = itertools::zip_eq(renamed.columns(), before)
+                .map(|(now, known)| (now.name.as_str(), known.name.as_str()))
+                .collect();
+            rename_column(query, name, &columns)
+        };
+        catalog.rename_column(object, from, to, rewrite, |text| rename_in_expr(text, from, to))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -16,6 +17,8 @@ pub struct CancelToken {
 #[derive(Debug, Default)]
 struct Inner {
     cancelled: AtomicBool,
+    /// Whether the statement is past the point where it could be stopped.
+    held: AtomicBool,
     wake: Notify,
 }
 
@@ -41,9 +44,23 @@ impl CancelToken {
 
     /// Returns when the statement is cancelled.
     pub async fn cancelled(&self) {
+        self.until(|inner| inner.cancelled.load(Ordering::SeqCst)).await;
+    }
+
+    /// While the value lives, the statement runs on although it is cancelled: its write has been sent,
+    /// and must not be reported as stopped when it has happened.
+    pub(crate) fn hold(&self) -> Hold<'_> {
+        self.inner.held.store(true, Ordering::SeqCst);
+        Hold { token: self }
+    }
+
+    async fn until(&self, come: impl Fn(&Inner) -> bool) {
         loop {
             let woken = self.inner.wake.notified();
-            if self.inner.cancelled.load(Ordering::SeqCst) {
+            tokio::pin!(woken);
+            // Taken into the queue before looking, so that no wake-up falls in between.
+            woken.as_mut().enable();
+            if come(&self.inner) {
                 return;
             }
             woken.await;
@@ -56,21 +73,41 @@ impl CancelToken {
     /// `57014`, or what `work` fails with.
     pub(crate) async fn guard<T>(
         &self,
-        timeout: Option<std::time::Duration>,
+        timeout: Option<Duration>,
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let deadline = async {
-            match timeout {
-                Some(timeout) => tokio::time::sleep(timeout).await,
-                None => std::future::pending().await,
-            }
+        let stopped = async {
+            let deadline = async {
+                match timeout {
+                    Some(timeout) => tokio::time::sleep(timeout).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let error = tokio::select! {
+                () = self.cancelled() => cancelled(),
+                () = deadline => timed_out(),
+            };
+            self.until(|inner| !inner.held.load(Ordering::SeqCst)).await;
+            error
         };
         tokio::select! {
             biased;
             done = work => done,
-            () = self.cancelled() => Err(cancelled()),
-            () = deadline => Err(timed_out()),
+            error = stopped => Err(error),
         }
+    }
+}
+
+/// See [`CancelToken::hold`].
+#[derive(Debug)]
+pub(crate) struct Hold<'a> {
+    token: &'a CancelToken,
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        self.token.inner.held.store(false, Ordering::SeqCst);
+        self.token.inner.wake.notify_waiters();
     }
 }
 

@@ -11,7 +11,7 @@ use crate::catalog::{Catalog, Object, Table};
 use crate::error::{Error, Result, SqlState};
 use crate::plan::{self, Body, Planner, Relation, Relations};
 use crate::sql::statement::Name;
-use crate::sql::{self, Statement};
+use crate::sql;
 use crate::types::ObjectId;
 
 /// The schema of relations that exist only within one statement: the rows being written. Users cannot
@@ -129,9 +129,9 @@ impl Scope {
             Object::Source(_) => relation.append_only = true,
             Object::View(view) => {
                 let text = view.definition.query.clone();
-                let parsed = sql::parse(&text).ok()?.pop()?;
-                let Statement::Query(query) = parsed.statement else { return None };
-                relation.body = Body::View { query: Arc::new(*query), text };
+                // It has been parsed when the view was created.
+                let query = Arc::new(*sql::parse_query(&text).ok()?);
+                relation.body = Body::View { query, text };
             }
             Object::MaterializedView(view) => {
                 let facts = self.shared.facts(view.id);

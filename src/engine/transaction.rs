@@ -234,6 +234,8 @@ impl Session {
             let change = |(table, edit): (ObjectId, Edit)| TableChange { table, kind: edit.kind() };
             let changes = block.edits.into_iter().map(change).collect();
             let write = Write { changes, reads: block.reads.into_iter().collect() };
+            let token = self.cancel_token();
+            let _sent = token.hold();
             written = self.shared.runtime.write(write).await.map(|_| ());
         }
         let committed = commit && written.is_ok();

@@ -1,7 +1,5 @@
 //! CREATE VIEW and CREATE MATERIALIZED VIEW.
 
-use std::sync::Arc;
-
 use arrow::datatypes::SchemaRef;
 
 use super::arguments::Arguments;
@@ -11,6 +9,7 @@ use super::session::Session;
 use crate::catalog::{Change, Object, View};
 use crate::error::{Error, Result, SqlState};
 use crate::plan::ViewPlan;
+use crate::sql::rewrite::qualify;
 use crate::sql::statement::CreateView;
 use crate::sql::{self, Parsed};
 use crate::types::definition::{Column, ViewDefinition};
@@ -96,20 +95,21 @@ impl Session {
         if create.columns.len() > columns.len() {
             return Err(Error::syntax("CREATE VIEW specifies more column names than columns"));
         }
-        for (column, name) in columns.iter_mut().zip(&create.columns) {
+        let named = &mut columns[..create.columns.len()];
+        for (column, name) in itertools::zip_eq(named, &create.columns) {
             column.name.clone_from(name);
         }
         check_columns(&columns)?;
         let scope = self.scope();
-        let mut dependencies = vec![];
+        let catalog = &scope.catalog;
         let mut query = create.query.clone();
-        sql::qualify(&mut query, |schema, relation| {
-            let object = scope.catalog.resolve(schema, relation, &scope.search_path).ok()?;
-            dependencies.push(object.id());
-            object.relation_name().cloned()
-        });
-        dependencies.sort_unstable();
-        dependencies.dedup();
+        let named = qualify(&mut query, |name, _| {
+            let schema = name.schema.as_deref();
+            let found = catalog.resolve(schema, &name.name, &scope.search_path);
+            Ok(found.ok().and_then(|object| object.relation_name().cloned()))
+        })?;
+        let depends = named.iter().filter_map(|name| Some(catalog.relation(name)?.id()));
+        let dependencies = depends.collect();
         let definition =
             ViewDefinition { columns, query: query.to_string(), ..create.definition.clone() };
         Ok(View { id, name, definition, dependencies })
@@ -136,7 +136,7 @@ fn check_replacement(old: &View, new: &View) -> Result<()> {
     if after.len() < before.len() {
         return invalid("cannot drop columns from view".to_owned());
     }
-    for (before, after) in before.iter().zip(after) {
+    for (before, after) in itertools::zip_eq(before, &after[..before.len()]) {
         if before.name != after.name {
             return invalid(format!(
                 "cannot change name of view column \"{}\" to \"{}\"",
