@@ -1,4 +1,5 @@
-//! Tests of the whole: the tree's shape, the oracle, crashes, the wire.
+//! Tests of the whole: the tree's shape, the oracle, sessions, crashes, the wire.
 
 mod oracle;
+mod session;
 mod tidy;
