@@ -19,11 +19,6 @@ impl Pace {
     }
 
     /// How many rows may be given now.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a float becomes the nearest number of rows"
-    )]
     pub(super) fn allowance(&mut self, now_us: i64) -> usize {
         let Some(rate) = self.rate else { return usize::MAX };
         let now = now_us as f64;
@@ -41,7 +36,6 @@ impl Pace {
     }
 
     /// When to poll again; none: at once.
-    #[expect(clippy::cast_possible_truncation, reason = "microseconds are whole")]
     pub(super) fn next_poll_us(&self, now_us: i64) -> Option<i64> {
         let due = self.due_us?;
         (due > now_us as f64).then(|| (due.ceil() as i64).max(now_us + POLL_INTERVAL_US))

@@ -35,6 +35,7 @@ pub(super) fn field(name: &str, data_type: DataType) -> Field {
 }
 
 /// Polls until the end: rows, bad rows, and each position with the number of rows before it.
+#[expect(clippy::type_complexity, reason = "three lists, taken apart at once")]
 pub(super) fn drain(
     mut reader: Box<dyn SourceReader>,
     rows_max: usize,
@@ -139,7 +140,7 @@ fn datagen_is_a_function_of_the_row() {
         field("price", DataType::Decimal128(8, 2)),
         field("name", DataType::Utf8),
         field("city", DataType::Utf8),
-        field("ts", time.clone()),
+        field("ts", time),
         field("ok", DataType::Boolean),
         field("d", DataType::Date32),
         field(

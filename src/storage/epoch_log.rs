@@ -1,13 +1,14 @@
 //! Which epochs are complete, and how far sources were read by then.
 //!
 //! A record with a payload of positions commits its epoch. When the log is rolled, the new segment
-//! begins with a floor: all epochs so far, and all positions; the older segments go.
+//! begins with a floor: all epochs so far, and all positions; the older segments go. The last record of
+//! an engine that ended in order says so: then whatever is unreadable in any log is damage.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::disk::Disk;
-use super::log::{Failure, Log};
-use super::record::{COMMIT, FLOOR, Kind, Record};
+use super::log::{Failure, Log, Mark, Tail};
+use super::record::{CLOSED, COMMIT, FLOOR, Kind, Record};
 use crate::error::{Error, Result, SqlState};
 use crate::types::{Epoch, ObjectId};
 
@@ -18,6 +19,8 @@ pub(super) struct EpochLog {
     pub(super) log: Log,
     /// Last recorded position of each source.
     pub(super) positions: BTreeMap<ObjectId, String>,
+    /// Where the log ended before it was closed in order.
+    closed: Option<Mark>,
     floor: Epoch,
     complete: BTreeSet<Epoch>,
 }
@@ -25,8 +28,13 @@ pub(super) struct EpochLog {
 impl EpochLog {
     pub(super) fn open(disk: &mut dyn Disk, now_us: i64) -> Result<EpochLog, Failure> {
         let mut positions = BTreeMap::new();
-        let (mut floor, mut complete) = (Epoch(0), BTreeSet::new());
-        let log = Log::open(disk, FOLDER, &|_| true, &mut |found, payload| {
+        let (mut floor, mut complete, mut last) = (Epoch(0), BTreeSet::new(), None);
+        let tail = Tail { clean: false, committed: &|_| true };
+        let log = Log::open(disk, FOLDER, tail, &mut |found, payload| {
+            last = Some(found.clone());
+            if found.has(CLOSED) {
+                return Ok(());
+            }
             if found.has(FLOOR) {
                 floor = found.epoch;
                 complete.clear();
@@ -41,7 +49,25 @@ impl EpochLog {
             Some(log) => log,
             None => Log::create(disk, FOLDER, Kind::Epochs, Vec::new(), now_us)?,
         };
-        Ok(EpochLog { log, positions, floor, complete })
+        let closed = last.filter(|found| found.has(CLOSED)).map(|found| log.mark_before(&found));
+        Ok(EpochLog { log, positions, closed, floor, complete })
+    }
+
+    /// Whether all logs were closed in order.
+    pub(super) fn closed(&self) -> bool {
+        self.closed.is_some()
+    }
+
+    /// Takes back that the logs are closed: before anything is written to them. Needs no space.
+    pub(super) fn reopen(&mut self) -> Result<(), Failure> {
+        self.closed.take().map_or(Ok(()), |mark| self.log.rollback(mark))
+    }
+
+    /// Says that all logs are closed.
+    pub(super) fn close(&mut self, last: Epoch) -> Result<(), Failure> {
+        let payload = encode(&[])?;
+        self.log.append(&[Record { epoch: last, count: 1, flags: COMMIT | CLOSED, payload }])?;
+        self.log.sync()
     }
 
     /// Whether all records of an epoch are to be kept.

@@ -7,7 +7,7 @@
 
 use super::disk::{Disk, DiskFile, io_error};
 use super::record::{
-    COMMIT, FLOOR, Found, Header, Kind, Record, damaged, record_at, record_behind,
+    COMMIT, FLOOR, FRAME_SIZE, Found, Header, Kind, Record, damaged, record_at, record_behind,
 };
 use crate::error::{Error, Result};
 use crate::types::Epoch;
@@ -45,6 +45,15 @@ pub(super) struct Mark {
     next_offset: u64,
 }
 
+/// What is known about the ends of logs.
+#[derive(Clone, Copy)]
+pub(super) struct Tail<'a> {
+    /// The logs were closed in order: nothing is torn, so what is unreadable is damage.
+    pub(super) clean: bool,
+    /// Whether an epoch is complete where its records do not say so themselves.
+    pub(super) committed: &'a dyn Fn(Epoch) -> bool,
+}
+
 /// A log open for appending.
 pub(super) struct Log {
     folder: String,
@@ -79,7 +88,7 @@ impl Log {
     pub(super) fn open(
         disk: &mut dyn Disk,
         folder: &str,
-        committed: &dyn Fn(Epoch) -> bool,
+        tail: Tail<'_>,
         visit: &mut dyn FnMut(&Found, &[u8]) -> Result<()>,
     ) -> Result<Option<Log>> {
         let mut segments: Vec<Segment> = Vec::new();
@@ -100,7 +109,7 @@ impl Log {
             }
             next_offset = base_offset;
             let mut scan = Scan { path: &path, bytes: &bytes, header: &header, next_offset };
-            let end = scan.run(last, committed, visit)?;
+            let end = scan.run(last, tail, visit)?;
             next_offset = scan.next_offset;
             if end < bytes.len() {
                 cut(disk, &path, end)?;
@@ -131,6 +140,12 @@ impl Log {
     /// Where the log ends now.
     pub(super) fn mark(&self) -> Mark {
         Mark { size: self.active.size, next_offset: self.next_offset }
+    }
+
+    /// Where the log ended before `found`, its last record.
+    pub(super) fn mark_before(&self, found: &Found) -> Mark {
+        let next_offset = found.offset;
+        Mark { size: (found.payload.start - FRAME_SIZE) as u64, next_offset }
     }
 
     /// Begins a new segment if the last one has reached `size_max`; `first` opens the new one.
@@ -207,7 +222,7 @@ impl Scan<'_> {
     fn run(
         &mut self,
         last: bool,
-        committed: &dyn Fn(Epoch) -> bool,
+        tail: Tail<'_>,
         visit: &mut dyn FnMut(&Found, &[u8]) -> Result<()>,
     ) -> Result<usize> {
         let seed = self.header.seed();
@@ -215,9 +230,10 @@ impl Scan<'_> {
         let mut end = at;
         let mut offset = self.next_offset;
         let mut pending: Vec<Found> = Vec::new();
+        let may_be_torn = last && !tail.clean;
         while at < self.bytes.len() {
             let Some(found) = record_at(self.bytes, at, seed) else {
-                if !last || record_behind(self.bytes, at, seed) {
+                if !may_be_torn || record_behind(self.bytes, at, seed) {
                     return Err(damaged(self.path, at, "the checksum of a record is wrong"));
                 }
                 tracing::warn!(file = self.path, at, "cutting off a torn record");
@@ -231,7 +247,7 @@ impl Scan<'_> {
             }
             at = found.end;
             offset += u64::from(found.count);
-            let complete = found.has(COMMIT) || found.has(FLOOR) || committed(found.epoch);
+            let complete = found.flags & (COMMIT | FLOOR) != 0 || (tail.committed)(found.epoch);
             pending.push(found);
             if complete {
                 for found in pending.drain(..) {
@@ -240,7 +256,7 @@ impl Scan<'_> {
                 (end, self.next_offset) = (at, offset);
             }
         }
-        if end < at && !last {
+        if end < at && !may_be_torn {
             return Err(damaged(self.path, end, "its epoch was never completed"));
         }
         Ok(end)

@@ -22,6 +22,9 @@ pub(super) const WEIGHTS: u32 = 2;
 /// Every record of this epoch and of earlier ones is committed, in all logs.
 pub(super) const FLOOR: u32 = 4;
 
+/// All logs were closed in order; the next start takes this record away.
+pub(super) const CLOSED: u32 = 8;
+
 /// What a log holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {

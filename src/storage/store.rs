@@ -13,7 +13,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::disk::{Disk, io_error};
 use super::epoch_log::EpochLog;
-use super::log::{Failure, Log, Mark};
+use super::log::{Failure, Log, Mark, Tail};
 use super::record::{COMMIT, Kind, Record};
 use super::table_log::{self, TableLog};
 use crate::clock::Clock;
@@ -79,9 +79,11 @@ impl Store {
     pub fn open(mut disk: Box<dyn Disk>, options: StoreOptions) -> Result<(Store, Recovered)> {
         disk.lock()?;
         let now_us = options.clock.now_us();
-        let epochs = EpochLog::open(&mut *disk, now_us).map_err(reason)?;
+        let mut epochs = EpochLog::open(&mut *disk, now_us).map_err(reason)?;
+        let clean = epochs.closed();
         let mut records = Vec::new();
-        let catalog = Log::open(&mut *disk, CATALOG, &|_| false, &mut |_, payload| {
+        let tail = Tail { clean, committed: &|_| false };
+        let catalog = Log::open(&mut *disk, CATALOG, tail, &mut |_, payload| {
             records.push(payload.to_vec());
             Ok(())
         })?;
@@ -95,10 +97,13 @@ impl Store {
         let mut tables = BTreeMap::new();
         for &table in &ids {
             let committed = |epoch| epochs.committed(epoch);
-            if let Some(log) = TableLog::open(&mut *disk, table, &committed)? {
+            let tail = Tail { clean, committed: &committed };
+            if let Some(log) = TableLog::open(&mut *disk, table, tail)? {
                 tables.insert(table, log);
             }
         }
+        // ORDER: after all logs were checked, or a second start would take damage for a torn tail.
+        epochs.reopen().map_err(reason)?;
         let last = tables.values().map(|table| table.last).max().unwrap_or_default();
         let last = last.max(epochs.last());
         let source_positions =
@@ -319,6 +324,18 @@ impl Store {
         self.poisoned = Some(error.clone());
         let message = format!("it is unknown whether the change is durable: {error}");
         Err(Error::new(SqlState::IoError, message).hint("Check the disk, then restart."))
+    }
+}
+
+impl Drop for Store {
+    /// Closes the logs in order, so that the next start can tell damage from a torn tail.
+    fn drop(&mut self) {
+        if self.poisoned.is_some() || std::thread::panicking() {
+            return;
+        }
+        if let Err(failure) = self.epochs.close(self.last) {
+            tracing::warn!(error = %reason(failure), "the logs could not be closed in order");
+        }
     }
 }
 

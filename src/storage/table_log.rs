@@ -11,7 +11,7 @@ use arrow::datatypes::SchemaRef;
 use super::Retention;
 use super::codec::Codec;
 use super::disk::{Disk, io_error};
-use super::log::{Failure, Log, read_segment, write_file};
+use super::log::{Failure, Log, Tail, read_segment, write_file};
 use super::record::{COMMIT, Found, Header, Kind, Record, damaged};
 use crate::error::Result;
 use crate::types::{Delta, Epoch, ObjectId};
@@ -58,7 +58,7 @@ impl TableLog {
     pub(super) fn open(
         disk: &mut dyn Disk,
         table: ObjectId,
-        committed: &dyn Fn(Epoch) -> bool,
+        tail: Tail<'_>,
     ) -> Result<Option<TableLog>> {
         let folder = folder(table);
         let names = disk.list(&folder).map_err(|error| io_error(&error, "list a folder"))?;
@@ -66,7 +66,7 @@ impl TableLog {
         let mut last = Epoch(0);
         for partition in 0..names.iter().filter(|name| name.parse::<u32>().is_ok()).count() {
             let path = format!("{folder}/{partition}");
-            let log = Log::open(disk, &path, committed, &mut |found, _| {
+            let log = Log::open(disk, &path, tail, &mut |found, _| {
                 last = last.max(found.epoch);
                 Ok(())
             })?;
@@ -228,9 +228,9 @@ impl Cursor {
         let found = self.records.pop_front().expect("peek has found a record");
         let codec = self.codec.as_ref().expect("peek has read a header");
         let payload = &self.bytes[found.payload.clone()];
-        codec.decode(found.flags, payload).map_err(|error| {
-            damaged(&self.path, found.payload.start, error.detail_text().unwrap_or(error.message()))
-        })
+        codec
+            .decode(found.flags, payload)
+            .map_err(|error| damaged(&self.path, found.payload.start, error.message()))
     }
 }
 

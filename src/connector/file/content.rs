@@ -14,6 +14,8 @@ pub(super) struct Piece {
     pub(super) bad: Vec<(usize, String, Error)>,
     /// Number of rows, good and bad.
     pub(super) rows: usize,
+    /// Where in the file it begins.
+    pub(super) from: u64,
 }
 
 /// Reads a file on.
@@ -36,6 +38,6 @@ impl Piece {
         isolate(0..rows, &mut decode, &mut isolated);
         let good = isolated.good.into_iter().map(|(range, batch)| (range.start, batch));
         let bad = isolated.bad.into_iter().map(|(row, error)| (row, payload(row), error));
-        Piece { good: good.collect(), bad: bad.collect(), rows }
+        Piece { good: good.collect(), bad: bad.collect(), rows, from: 0 }
     }
 }

@@ -168,7 +168,8 @@ impl FileReader {
                 if limited { None } else { Self::replacement(&self.listing, current)? };
             let next = if limited { None } else { self.listing.after(Some(&path))? };
             let last = limited || replacement.is_some() || next.is_some() || !self.listing.follow();
-            let piece = current.content.read(rows_max, last)?;
+            let from = current.content.at();
+            let piece = Piece { from, ..current.content.read(rows_max, last)? };
             let at = current.content.at();
             if at != self.position.at {
                 self.position.at = at;
@@ -214,24 +215,52 @@ impl FileReader {
         if size < self.position.at { Err(replaced(&current.path)) } else { Ok(()) }
     }
 
+    /// Where a bad row is an error: reads the rows before it again, without it, so that they count
+    /// whatever the sizes of the polls. If it is the first one, it is the error.
+    fn before_bad(&mut self, piece: Piece) -> Result<Piece> {
+        let first = match piece.bad.first() {
+            Some((first, _, _)) if self.on_error == OnError::Fail => *first,
+            _ => return Ok(piece),
+        };
+        self.go_back(piece.from)?;
+        if first == 0 {
+            let (at, payload, error) = piece.bad.into_iter().next().expect("there is a first");
+            return Err(self.bad_row(at, payload, &error).error.hint(
+                "With ON ERROR SKIP, or ON ERROR DEAD LETTER INTO a table, reading goes on without \
+                 such rows.",
+            ));
+        }
+        let current = self.current.as_mut().expect("just opened");
+        let before = current.content.read(first, true)?;
+        self.position.at = current.content.at();
+        Ok(before)
+    }
+
+    /// Reads the current file on from `at`.
+    fn go_back(&mut self, at: u64) -> Result<()> {
+        let path = self.position.file.clone().unwrap_or_default();
+        self.current = Some(self.open(&path, at)?);
+        self.position.at = at;
+        Ok(())
+    }
+
+    fn bad_row(&self, at: usize, payload: String, error: &Error) -> BadRow {
+        let offset = self.position.row + at as u64;
+        let path = self.position.file.as_deref().unwrap_or_default();
+        let detail = format!("Row {offset} of the source, in file \"{path}\": {payload}");
+        BadRow { payload, error: error.clone().detail(detail), offset }
+    }
+
     /// Adds a piece's rows to the poll.
     fn take(&mut self, piece: Piece, now_us: i64, taken: &mut Taken) -> Result<()> {
         let first = self.position.row;
-        let path = self.position.file.clone().unwrap_or_default();
+        let path = self.position.file.as_deref().unwrap_or_default();
         for (at, rows) in &piece.good {
             let offsets = first + *at as u64..;
-            taken.batches.push(self.assembler.assemble(rows, offsets, &path, now_us)?);
+            taken.batches.push(self.assembler.assemble(rows, offsets, path, now_us)?);
         }
         for (at, payload, error) in piece.bad {
-            let offset = first + at as u64;
-            let detail = format!("Row {offset} of the source, in file \"{path}\": {payload}");
-            let error = error.detail(detail);
-            if self.on_error == OnError::Fail {
-                return Err(error.hint(
-                    "Add ON ERROR SKIP, or ON ERROR DEAD LETTER INTO a table, to go on without such rows.",
-                ));
-            }
-            taken.bad.push(BadRow { payload, error, offset });
+            taken.bad.push(self.bad_row(at, payload, &error));
         }
         self.position.row += piece.rows as u64;
         taken.rows += piece.rows;
@@ -261,6 +290,14 @@ impl SourceReader for FileReader {
                 idle = true;
                 break;
             };
+            let fails = self.on_error == OnError::Fail
+                && piece.bad.first().is_some_and(|(first, _, _)| *first == 0);
+            if fails && taken.rows > 0 {
+                // It is the error of the next poll, when the rows before it have been delivered.
+                self.go_back(piece.from)?;
+                break;
+            }
+            let piece = self.before_bad(piece)?;
             self.take(piece, now_us, &mut taken)?;
         }
         self.pace.took(taken.rows);

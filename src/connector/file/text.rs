@@ -10,7 +10,7 @@ use crate::connector::format::{TextFormat, line_end};
 use crate::error::Result;
 
 /// Bytes read at a time.
-const CHUNK_SIZE: usize = 1 << 20;
+const CHUNK_SIZE: u64 = 256 << 10;
 /// A record longer than this is a mistake, such as a quote that is never closed: its first line is
 /// taken for a bad row, and reading goes on behind it.
 const RECORD_SIZE_MAX: usize = 16 << 20;
@@ -87,11 +87,11 @@ impl TextContent {
         self.start = 0;
         let old = self.buffer.len();
         let from = self.at + old as u64;
-        let room = self.limit.saturating_sub(from).min(CHUNK_SIZE as u64);
-        let room = usize::try_from(room).expect("at most a chunk");
-        self.buffer.resize(old + room, 0);
-        let read = self.file.read_at(&mut self.buffer[old..], from);
-        let read = read.map_err(|error| file_error(&error, "read", &self.path));
+        let error = |error: &std::io::Error| file_error(error, "read", &self.path);
+        let size = self.file.metadata().map_err(|cause| error(&cause))?.len();
+        let room = size.min(self.limit).saturating_sub(from).min(CHUNK_SIZE);
+        self.buffer.resize(old + usize::try_from(room).expect("at most a chunk"), 0);
+        let read = self.file.read_at(&mut self.buffer[old..], from).map_err(|cause| error(&cause));
         self.buffer.truncate(old + *read.as_ref().unwrap_or(&0));
         Ok(read? > 0)
     }

@@ -1,7 +1,8 @@
 //! A data directory in the file system.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::{Disk, DiskFile, io_error, parent};
@@ -23,7 +24,9 @@ impl DirectoryDisk {
     /// # Errors
     /// 42501 or 58030 if it cannot be created or is no folder.
     pub fn open(root: &Path) -> Result<DirectoryDisk> {
-        fs::create_dir_all(root).map_err(|error| {
+        // What is in tables is for the owner only.
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(root).map_err(|error| {
             io_error(&error, &format!("create data directory \"{}\"", root.display()))
         })?;
         Ok(DirectoryDisk { root: root.to_owned(), lock: None })
