@@ -8,6 +8,7 @@ pub mod exact_float;
 pub mod groups;
 pub mod index;
 pub mod ordered;
+pub mod ordered_rows;
 pub mod saved;
 pub mod segmented;
 

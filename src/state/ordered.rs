@@ -8,6 +8,12 @@ pub trait Least: Ord + Clone {
     fn least() -> Self;
 }
 
+impl Least for u32 {
+    fn least() -> u32 {
+        0
+    }
+}
+
 impl Least for i64 {
     fn least() -> i64 {
         i64::MIN
@@ -74,6 +80,12 @@ impl<T: Least> OrderedMultiset<T> {
             None => self.counts.range(start..),
         };
         range.map(|((_, value), count)| (value, *count))
+    }
+
+    /// The count of a value.
+    #[must_use]
+    pub fn count(&self, group: u32, value: &T) -> i64 {
+        self.counts.get(&(group, value.clone())).copied().unwrap_or_default()
     }
 
     /// The least value of a group.

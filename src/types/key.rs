@@ -283,7 +283,8 @@ fn normal_f32(value: f32) -> f32 {
 }
 
 /// Floats with one zero and one NaN; other columns unchanged.
-fn normalize(array: &ArrayRef) -> ArrayRef {
+#[must_use]
+pub fn normalize(array: &ArrayRef) -> ArrayRef {
     match array.data_type() {
         DataType::Float64 => {
             let values: &Float64Array = array.as_primitive();

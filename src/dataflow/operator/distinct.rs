@@ -1,21 +1,63 @@
 //! Each distinct row once.
 
-use arrow::datatypes::SchemaRef;
+use std::sync::Arc;
 
-use super::{Context, Operator, Output, Port};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use itertools::zip_eq;
+
+use super::{Context, Operator, Output, Port, StateSize};
 use crate::error::Result;
-use crate::types::Delta;
+use crate::state::{Arrangements, GroupTable, Saved, SegmentedVec};
+use crate::types::{Delta, Weights};
 
-/// The operator of [`crate::plan::node::NodeKind::Distinct`].
-pub struct Distinct {}
+/// Rows of a batch of the contents.
+const OUTPUT_ROWS: usize = 1 << 16;
+
+/// The operator of [`crate::plan::node::NodeKind::Distinct`]: groups with nothing but a count.
+pub struct Distinct {
+    schema: SchemaRef,
+    table: GroupTable,
+    /// Multiplicity of each row.
+    counts: SegmentedVec<i64>,
+    /// Rows that appeared or disappeared in this tick, once for every time they did.
+    crossed: Vec<u32>,
+    /// Rows whose count came to zero in this tick.
+    emptied: Vec<u32>,
+}
 
 impl Distinct {
     /// Distinct rows of `schema`.
     ///
     /// # Errors
     /// If a column's type cannot be compared.
-    pub fn new(_schema: &SchemaRef) -> Result<Distinct> {
-        Ok(Distinct {})
+    pub fn new(schema: &SchemaRef) -> Result<Distinct> {
+        let types: Vec<DataType> =
+            schema.fields().iter().map(|field| field.data_type().clone()).collect();
+        Ok(Distinct {
+            schema: Arc::clone(schema),
+            table: GroupTable::new(&types)?,
+            counts: SegmentedVec::new(),
+            crossed: vec![],
+            emptied: vec![],
+        })
+    }
+
+    fn rows(&self, numbers: &[u32]) -> Result<RecordBatch> {
+        let options = RecordBatchOptions::new().with_row_count(Some(numbers.len()));
+        let columns = self.table.columns(numbers)?;
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+    }
+
+    fn numbers(&mut self, columns: &[ArrayRef], rows: usize) -> Result<Vec<u32>> {
+        let numbers = self.table.assign(columns, rows)?;
+        self.counts.grow(self.table.numbers(), &0);
+        Ok(numbers)
+    }
+
+    fn held(&self, holds: impl Fn(i64) -> bool) -> Vec<u32> {
+        let numbers = (0u32..).take(self.table.numbers());
+        numbers.filter(|&number| holds(self.counts[number])).collect()
     }
 }
 
@@ -24,7 +66,133 @@ impl Operator for Distinct {
         "distinct"
     }
 
-    fn apply(&mut self, _: &mut Context<'_>, _: Port, _: Delta, _: &mut Output) -> Result<()> {
+    fn apply(
+        &mut self,
+        _ctx: &mut Context<'_>,
+        _port: Port,
+        delta: Delta,
+        _out: &mut Output,
+    ) -> Result<()> {
+        let numbers = self.numbers(delta.batch.columns(), delta.rows())?;
+        let (counts, crossed, emptied) = (&mut self.counts, &mut self.crossed, &mut self.emptied);
+        let mut add = |number: u32, weight: i64| {
+            let count = &mut counts[number];
+            if (*count > 0) != (*count + weight > 0) {
+                crossed.push(number);
+            }
+            *count += weight;
+            if *count == 0 {
+                emptied.push(number);
+            }
+        };
+        match &delta.weights {
+            Weights::One => numbers.iter().for_each(|&number| add(number, 1)),
+            Weights::Each(weights) => {
+                zip_eq(&numbers, weights).for_each(|(&number, &weight)| add(number, weight));
+            }
+        }
         Ok(())
+    }
+
+    fn finish(&mut self, _ctx: &mut Context<'_>, out: &mut Output) -> Result<()> {
+        let mut crossed = std::mem::take(&mut self.crossed);
+        if out.wanted && !crossed.is_empty() {
+            crossed.sort_unstable();
+            // Whoever crossed twice is back where it was.
+            let odd = crossed.chunk_by(|a, b| a == b).filter(|run| run.len() % 2 == 1);
+            let changed: Vec<u32> = odd.map(|run| run[0]).collect();
+            let weight = |&number: &u32| if self.counts[number] > 0 { 1 } else { -1 };
+            let weights: Vec<i64> = changed.iter().map(weight).collect();
+            out.deltas.push(if weights.contains(&-1) {
+                Delta::new(self.rows(&changed)?, weights)
+            } else {
+                Delta::insert(self.rows(&changed)?)
+            });
+        }
+        let mut emptied = std::mem::take(&mut self.emptied);
+        emptied.sort_unstable();
+        emptied.dedup();
+        emptied.retain(|&number| self.counts[number] == 0);
+        self.table.release(&emptied);
+        Ok(())
+    }
+
+    fn contents(&self, _arrangements: &Arrangements) -> Option<Result<Vec<Delta>>> {
+        let numbers = self.held(|count| count > 0);
+        let batches = numbers.chunks(OUTPUT_ROWS).map(|numbers| self.rows(numbers));
+        Some(batches.map(|batch| Ok(Delta::insert(batch?))).collect())
+    }
+
+    fn save(&self, _arrangements: &Arrangements, to: &mut Saved) -> Result<()> {
+        let numbers = self.held(|count| count != 0);
+        let mut columns = self.table.columns(&numbers)?;
+        columns.push(Arc::new(Int64Array::from_iter_values(
+            numbers.iter().map(|&number| self.counts[number]),
+        )));
+        let mut fields = self.schema.fields().to_vec();
+        fields.push(Arc::new(Field::new("count", DataType::Int64, false)));
+        let saved = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
+        let hashes: Vec<u64> = numbers.iter().map(|&number| self.table.hash(number)).collect();
+        to.put("rows", &saved, &hashes)
+    }
+
+    fn restore(&mut self, _arrangements: &mut Arrangements, from: &Saved) -> Result<()> {
+        for saved in from.part("rows") {
+            let (counts, columns) = saved.columns().split_last().expect("counts come last");
+            let numbers = self.numbers(columns, saved.num_rows())?;
+            for (&number, &count) in
+                zip_eq(&numbers, counts.as_primitive::<Int64Type>().values())
+            {
+                self.counts[number] = count;
+            }
+        }
+        Ok(())
+    }
+
+    fn size(&self, _arrangements: &Arrangements) -> StateSize {
+        let bytes = self.table.byte_size() + self.counts.byte_size();
+        StateSize { rows: self.table.len(), bytes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::StringArray;
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+
+    use super::*;
+    use crate::dataflow::operator::oracle::{Collection, add, check};
+
+    #[test]
+    fn equals_recomputation() {
+        let make = |_: usize, _: usize| -> Box<dyn Operator> {
+            Box::new(Distinct::new(&schema()).unwrap())
+        };
+        for seed in 0..5 {
+            let pool = pool(seed);
+            for append_only in [false, true] {
+                check(seed, &make, &[0, 1], &pool, append_only, &|rows| {
+                    let mut collection = Collection::new();
+                    add(&mut collection, &Delta::insert(rows.clone()));
+                    collection.values_mut().for_each(|weight| *weight = 1);
+                    collection
+                });
+            }
+        }
+    }
+
+    fn schema() -> SchemaRef {
+        let k = Field::new("k", DataType::Int64, true);
+        Arc::new(Schema::new(vec![k, Field::new("s", DataType::Utf8, true)]))
+    }
+
+    fn pool(seed: u64) -> RecordBatch {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let keys: Int64Array =
+            (0..30).map(|_| rng.random_bool(0.8).then(|| rng.random_range(0..4))).collect();
+        let strings: StringArray =
+            (0..30).map(|_| rng.random_bool(0.8).then(|| ["", "a"][rng.random_range(0..2)])).collect();
+        RecordBatch::try_new(schema(), vec![Arc::new(keys), Arc::new(strings)]).unwrap()
     }
 }

@@ -12,6 +12,7 @@ mod materialize;
 #[cfg(test)]
 mod oracle;
 mod project;
+mod rank_change;
 mod scan;
 mod top_n;
 mod union;
