@@ -86,8 +86,7 @@ impl AtMostOne {
             "more than one row returned by a subquery used as an expression",
         );
         let schema = Arc::new(self.schema.project(&self.key)?);
-        let options =
-            arrow::array::RecordBatchOptions::new().with_row_count(Some(1));
+        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(1));
         let columns = self.keys.columns(&[key])?;
         let key = RecordBatch::try_new_with_options(schema, columns, &options)?;
         Ok(ErrorRow::new(&error, "subquery", &Delta::new(key, vec![weight]), 0))

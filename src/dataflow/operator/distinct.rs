@@ -140,9 +140,7 @@ impl Operator for Distinct {
         for saved in from.part("rows") {
             let (counts, columns) = saved.columns().split_last().expect("counts come last");
             let numbers = self.numbers(columns, saved.num_rows())?;
-            for (&number, &count) in
-                zip_eq(&numbers, counts.as_primitive::<Int64Type>().values())
-            {
+            for (&number, &count) in zip_eq(&numbers, counts.as_primitive::<Int64Type>().values()) {
                 self.counts[number] = count;
             }
         }
@@ -191,8 +189,9 @@ mod tests {
         let mut rng = StdRng::seed_from_u64(seed);
         let keys: Int64Array =
             (0..30).map(|_| rng.random_bool(0.8).then(|| rng.random_range(0..4))).collect();
-        let strings: StringArray =
-            (0..30).map(|_| rng.random_bool(0.8).then(|| ["", "a"][rng.random_range(0..2)])).collect();
+        let strings: StringArray = (0..30)
+            .map(|_| rng.random_bool(0.8).then(|| ["", "a"][rng.random_range(0..2)]))
+            .collect();
         RecordBatch::try_new(schema(), vec![Arc::new(keys), Arc::new(strings)]).unwrap()
     }
 }

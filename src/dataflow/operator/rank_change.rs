@@ -136,9 +136,7 @@ impl Window {
     /// Whether unchanged rows show as before although they moved: they have no number, and are inside
     /// both before and after, or before the window both times.
     fn stays(&self, old_before: i64, new_before: i64, rows: i64) -> bool {
-        let inside = |before: i64| {
-            before >= self.start && before.saturating_add(rows) <= self.end
-        };
+        let inside = |before: i64| before >= self.start && before.saturating_add(rows) <= self.end;
         let ahead = |before: i64| before.saturating_add(rows) <= self.start;
         self.rank.is_none()
             && (inside(old_before) && inside(new_before) || ahead(old_before) && ahead(new_before))
@@ -166,7 +164,8 @@ impl Window {
                 old.next_peers();
                 new.next_peers();
                 let unmoved = open == 0 && old == new && since == Since::Tick;
-                let beyond = new.rank > self.end && (old.rank > self.end || since == Since::Nothing);
+                let beyond =
+                    new.rank > self.end && (old.rank > self.end || since == Since::Nothing);
                 if unmoved || beyond {
                     return;
                 }

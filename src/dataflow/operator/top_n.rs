@@ -190,7 +190,8 @@ impl TopN {
             let row = partition.change(&probe, delta.weight(index), &mut self.store);
             if let Some(orders) = &orders {
                 self.order_sizes.grow(row as usize + 1, &0);
-                let size = orders.row_len(index);
+                // Without sort columns all rows are peers.
+                let size = if self.form.order.is_empty() { 0 } else { orders.row_len(index) };
                 self.order_sizes[row] = u32::try_from(size).expect("a row is below 4 GB");
             }
         }
