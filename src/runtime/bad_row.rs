@@ -23,7 +23,10 @@ impl Coordinator {
                 None => by_source.push((source, vec![row])),
             }
         }
-        by_source.into_iter().filter_map(|(source, rows)| self.dead_letters(source, &rows)).collect()
+        by_source
+            .into_iter()
+            .filter_map(|(source, rows)| self.dead_letters(source, &rows))
+            .collect()
     }
 
     /// A row per record, by the columns that the table has: `source`, `payload`, `error`, `sqlstate`,
@@ -36,7 +39,9 @@ impl Coordinator {
             tracing::warn!(source = %object.name, offset = row.offset, error = %row.error,
                 "a record cannot be decoded");
         }
-        let OnError::DeadLetter { schema, table } = &object.definition.on_error else { return None };
+        let OnError::DeadLetter { schema, table } = &object.definition.on_error else {
+            return None;
+        };
         let name = QualifiedName::new(schema.as_deref().unwrap_or(PUBLIC), table.as_str());
         let id = self.catalog.relation(&name)?.id();
         let schema = Arc::clone(&self.tables.get(&id)?.schema);
@@ -52,17 +57,16 @@ impl Coordinator {
                 "offset" => Arc::new(Int64Array::from_iter_values(
                     rows.iter().map(|row| i64::try_from(row.offset).unwrap_or(i64::MAX)),
                 )),
-                "at" => Arc::new(TimestampMicrosecondArray::from_value(
-                    self.clock.now_us(),
-                    rows.len(),
-                )),
+                "at" => {
+                    Arc::new(TimestampMicrosecondArray::from_value(self.clock.now_us(), rows.len()))
+                }
                 _ => arrow::array::new_null_array(&DataType::Null, rows.len()),
             };
             cast(&value, field.data_type())
         });
-        let batch = columns.collect::<Result<Vec<_>, _>>().and_then(|columns| {
-            RecordBatch::try_new(Arc::clone(&schema), columns)
-        });
+        let batch = columns
+            .collect::<Result<Vec<_>, _>>()
+            .and_then(|columns| RecordBatch::try_new(Arc::clone(&schema), columns));
         match batch {
             Ok(rows) => Some(Write {
                 changes: vec![TableChange {

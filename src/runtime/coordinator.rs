@@ -116,7 +116,9 @@ impl Coordinator {
             let received = match self.idle_limit() {
                 None => requests.blocking_recv(),
                 Some(limit) => {
-                    match waiter.block_on(async { tokio::time::timeout(limit, requests.recv()).await }) {
+                    match waiter
+                        .block_on(async { tokio::time::timeout(limit, requests.recv()).await })
+                    {
                         Ok(received) => received,
                         Err(_) => return (batch, false),
                     }
@@ -249,9 +251,8 @@ impl Coordinator {
     /// Runs a tick if there is anything to run.
     fn run_tick(&mut self) {
         let fills = self.feed_views();
-        self.changes.retain(|(relation, _)| {
-            self.views.values().any(|view| view.scans.contains(relation))
-        });
+        self.changes
+            .retain(|(relation, _)| self.views.values().any(|view| view.scans.contains(relation)));
         if !self.commands.is_empty() || !self.changes.is_empty() || !fills.is_empty() {
             self.tick(fills);
         }
@@ -306,7 +307,14 @@ impl Coordinator {
                 inputs[worker].fills.push((view, relation, piece));
             }
         }
-        TickHeader { epoch: self.epoch, now_us: self.clock.now_us(), commands, changed, filled, inputs }
+        TickHeader {
+            epoch: self.epoch,
+            now_us: self.clock.now_us(),
+            commands,
+            changed,
+            filled,
+            inputs,
+        }
     }
 
     /// What the engine is doing.
@@ -319,8 +327,7 @@ impl Coordinator {
     /// Collections of one epoch, for views that are ready.
     pub(super) fn snapshot(&mut self, relations: &[ObjectId]) -> Result<Snapshot> {
         self.publish(relations)?;
-        let mut snapshot =
-            Snapshot { epoch: self.epoch, relations: vec![], versions: vec![] };
+        let mut snapshot = Snapshot { epoch: self.epoch, relations: vec![], versions: vec![] };
         for &relation in relations {
             let rows = if let Some(table) = self.tables.get(&relation) {
                 snapshot.versions.push((relation, table.version));

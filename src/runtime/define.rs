@@ -65,9 +65,7 @@ impl Coordinator {
     fn apply_change(&mut self, change: &Change) -> Result<()> {
         match change {
             Change::Create(Object::Table(table)) => {
-                let schema = crate::types::definition::schema(&table.definition.columns);
-                let key = table.definition.primary_key.clone();
-                self.tables.insert(table.id, Table::new(&table.name.name, schema, key)?);
+                self.tables.insert(table.id, Table::new(table)?);
             }
             Change::Drop(ids) => ids.iter().for_each(|&id| self.drop_object(id)),
             Change::Update(objects) => {

@@ -6,11 +6,7 @@ use crate::types::Delta;
 const ROWS_PER_PIECE_MIN: usize = 1024;
 
 /// Cuts `delta` into contiguous pieces for `workers` workers. Small deltas go to one worker in turn.
-pub(super) fn distribute(
-    delta: Delta,
-    workers: usize,
-    turn: &mut usize,
-) -> Vec<(usize, Delta)> {
+pub(super) fn distribute(delta: Delta, workers: usize, turn: &mut usize) -> Vec<(usize, Delta)> {
     if workers == 1 || delta.rows() < ROWS_PER_PIECE_MIN * 2 {
         *turn = (*turn + 1) % workers;
         return vec![(*turn, delta)];

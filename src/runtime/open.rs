@@ -65,8 +65,7 @@ impl Runtime {
 
 fn fabric(config: &Config) -> Result<Box<dyn Fabric>> {
     let workers = config.workers.max(1);
-    let factory: ProgramFactory =
-        Arc::new(move |index| Box::new(Worker::new(index, workers)));
+    let factory: ProgramFactory = Arc::new(move |index| Box::new(Worker::new(index, workers)));
     if config.deterministic || workers == 1 {
         return Ok(Box::new(LocalFabric::new(workers, &factory)));
     }
@@ -97,7 +96,8 @@ impl Opened {
                     segment_size_max: config.segment_size_max,
                     clock: Arc::clone(clock),
                 };
-                let (store, recovered) = Store::open(Box::new(DirectoryDisk::open(path)?), options)?;
+                let (store, recovered) =
+                    Store::open(Box::new(DirectoryDisk::open(path)?), options)?;
                 Opened::recover(store, recovered)
             }
         }
@@ -118,8 +118,7 @@ impl Opened {
         let mut tables = HashMap::new();
         for object in catalog.objects() {
             if let Object::Table(table) = object.as_ref() {
-                let key = table.definition.primary_key.clone();
-                let mut rows = Table::new(&table.name.name, object.schema(), key)?;
+                let mut rows = Table::new(table)?;
                 store.replay(table.id, &mut |_, delta| rows.commit(&[delta]))?;
                 tables.insert(table.id, rows);
             }

@@ -243,7 +243,9 @@ impl Coordinator {
             .watched
             .keys()
             .copied()
-            .filter(|id| self.tables.contains_key(id) && changes.iter().any(|(table, _)| table == id))
+            .filter(|id| {
+                self.tables.contains_key(id) && changes.iter().any(|(table, _)| table == id)
+            })
             .collect();
         for table in followed {
             let deltas = changes.iter().filter(|(id, _)| *id == table).map(|(_, d)| d.clone());

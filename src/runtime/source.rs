@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::request::Request;
-use crate::clock::Clock;
 use crate::catalog::Source;
+use crate::clock::Clock;
 use crate::connector::{Metadata, OnError, Polled, Position, SourceReader, SourceSpec};
 use crate::error::Error;
 use crate::types::definition;
@@ -48,8 +48,16 @@ pub(super) struct Feed {
 }
 
 enum Reading {
-    Inline { reader: Box<dyn SourceReader>, rows_max: usize },
-    Thread { polled: Receiver<Result<Polled, Error>>, waiting: Arc<AtomicUsize>, napping: Arc<AtomicBool>, stop: Arc<AtomicBool> },
+    Inline {
+        reader: Box<dyn SourceReader>,
+        rows_max: usize,
+    },
+    Thread {
+        polled: Receiver<Result<Polled, Error>>,
+        waiting: Arc<AtomicUsize>,
+        napping: Arc<AtomicBool>,
+        stop: Arc<AtomicBool>,
+    },
 }
 
 impl Feed {
@@ -279,12 +287,7 @@ pub fn spec(source: &Source) -> SourceSpec {
     let format = definition.format.as_ref();
     SourceSpec {
         connector: definition.option("connector").unwrap_or_default().to_owned(),
-        options: definition
-            .options
-            .iter()
-            .filter(|(key, _)| key != "connector")
-            .cloned()
-            .collect(),
+        options: definition.options.iter().filter(|(key, _)| key != "connector").cloned().collect(),
         encode: format.map(|format| format.encode.clone()),
         encode_options: format.map(|f| f.options.iter().cloned().collect()).unwrap_or_default(),
         schema: definition::schema(&definition.columns),

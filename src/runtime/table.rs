@@ -11,10 +11,11 @@ use arrow::datatypes::SchemaRef;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::request::{ChangeKind, Conflict};
+use crate::catalog;
 use crate::error::{Error, Result, SqlState};
-use crate::state::{Arrangement, Matches};
-use crate::types::Delta;
+use crate::state::{Arrangement, Batches, Matches};
 use crate::types::key::{KeyBatch, KeyEncoder, Keys};
+use crate::types::{Delta, definition};
 
 /// A table's rows.
 ///
@@ -31,10 +32,19 @@ pub(super) struct Table {
     pub(super) primary_key: Vec<usize>,
     /// Counts changes.
     pub(super) version: u64,
-    rows: Arrangement,
+    rows: Rows,
     /// Key of `rows`: the primary key, or the whole row.
     key: Vec<usize>,
     encoder: KeyEncoder,
+}
+
+/// How the rows are kept.
+enum Rows {
+    /// `APPEND ONLY` without a primary key: as they come. The newest deltas wait in `open`, where a
+    /// refused write can still be taken back.
+    Appended { batches: Batches, open: Vec<Delta> },
+    /// By key.
+    Indexed(Arrangement),
 }
 
 /// What a change did.
@@ -49,35 +59,61 @@ pub(super) struct Applied {
 
 impl Table {
     /// An empty table.
-    pub(super) fn new(name: &str, schema: SchemaRef, primary_key: Vec<usize>) -> Result<Table> {
+    pub(super) fn new(table: &catalog::Table) -> Result<Table> {
+        let schema = definition::schema(&table.definition.columns);
+        let primary_key = table.definition.primary_key.clone();
         let key = if primary_key.is_empty() {
             (0..schema.fields().len()).collect()
         } else {
             primary_key.clone()
         };
         let encoder = KeyEncoder::for_columns(&schema, &key)?;
-        let rows = Arrangement::new(Arc::clone(&schema), key.clone())?;
-        Ok(Table { name: name.to_owned(), schema, primary_key, version: 0, rows, key, encoder })
+        let rows = if table.definition.append_only && primary_key.is_empty() {
+            Rows::Appended { batches: Batches::new(Arc::clone(&schema)), open: vec![] }
+        } else {
+            Rows::Indexed(Arrangement::new(Arc::clone(&schema), key.clone())?)
+        };
+        let name = table.name.name.clone();
+        Ok(Table { name, schema, primary_key, version: 0, rows, key, encoder })
     }
 
     /// The rows; buffers are shared.
     pub(super) fn contents(&self) -> Result<Vec<Delta>> {
-        self.rows.contents()
+        match &self.rows {
+            Rows::Appended { batches, open } => {
+                Ok(batches.contents().iter().chain(open).cloned().collect())
+            }
+            Rows::Indexed(rows) => rows.contents(),
+        }
     }
 
     /// Number of rows.
     pub(super) fn rows(&self) -> usize {
-        self.rows.rows()
+        match &self.rows {
+            Rows::Appended { batches, open } => {
+                batches.rows() + open.iter().map(Delta::rows).sum::<usize>()
+            }
+            Rows::Indexed(rows) => rows.rows(),
+        }
     }
 
     /// Bytes held.
     pub(super) fn byte_size(&self) -> usize {
-        self.rows.byte_size()
+        match &self.rows {
+            Rows::Appended { batches, .. } => batches.byte_size(),
+            Rows::Indexed(rows) => rows.byte_size(),
+        }
     }
 
-    /// A little background compaction.
+    /// A little background work, when everything applied so far is in the log: compaction of about
+    /// `budget` rows.
     pub(super) fn maintain(&mut self, budget: usize) {
-        self.rows.maintain(budget);
+        match &mut self.rows {
+            Rows::Appended { batches, open } => {
+                open.drain(..).for_each(|delta| batches.push(delta));
+            }
+            Rows::Indexed(rows) => rows.maintain(budget),
+        }
     }
 
     /// Changes the table, all or nothing.
@@ -113,18 +149,37 @@ impl Table {
 
     /// Adds deltas that are known to be right: replay of the log, or undoing a change.
     pub(super) fn commit(&mut self, deltas: &[Delta]) -> Result<()> {
-        for delta in deltas {
-            self.rows.stage(delta)?;
+        match &mut self.rows {
+            Rows::Appended { open, .. } => open.extend(deltas.iter().cloned()),
+            Rows::Indexed(rows) => {
+                for delta in deltas {
+                    rows.stage(delta)?;
+                }
+                rows.commit();
+            }
         }
-        self.rows.commit();
         Ok(())
     }
 
     /// Takes back what [`Table::apply`] did.
     pub(super) fn undo(&mut self, deltas: &[Delta]) -> Result<()> {
-        let inverse: Vec<Delta> = deltas.iter().rev().map(Delta::negated).collect();
         self.version += 1;
+        if let Rows::Appended { open, .. } = &mut self.rows {
+            open.truncate(open.len() - deltas.len());
+            return Ok(());
+        }
+        let inverse: Vec<Delta> = deltas.iter().rev().map(Delta::negated).collect();
         self.commit(&inverse)
+    }
+
+    fn indexed(&self) -> Result<&Arrangement> {
+        match &self.rows {
+            Rows::Indexed(rows) => Ok(rows),
+            Rows::Appended { .. } => Err(Error::new(
+                SqlState::ObjectNotInPrerequisiteState,
+                format!("table \"{}\" is append only", self.name),
+            )),
+        }
     }
 
     fn insert(&mut self, rows: RecordBatch) -> Result<Applied> {
@@ -141,7 +196,7 @@ impl Table {
     fn probe(&self, rows: &RecordBatch) -> Result<Matches> {
         let mut matches = Matches::default();
         // A primary key is never null; without one, rows with nulls are found like any other.
-        self.rows.probe(&self.keys(rows)?, true, &mut matches);
+        self.indexed()?.probe(&self.keys(rows)?, true, &mut matches);
         Ok(matches)
     }
 
@@ -157,7 +212,8 @@ impl Table {
     }
 
     fn duplicate_key(&self, rows: &RecordBatch, row: usize) -> Error {
-        let names = self.primary_key.iter().map(|&column| self.schema.field(column).name().as_str());
+        let names =
+            self.primary_key.iter().map(|&column| self.schema.field(column).name().as_str());
         let values = self.primary_key.iter().map(|&column| display(rows.column(column), row));
         let detail = format!(
             "Key ({})=({}) already exists.",
@@ -202,7 +258,7 @@ impl Table {
             return Ok(vec![Delta::insert(rows)]);
         }
         let columns: Vec<usize> = (0..self.schema.fields().len()).collect();
-        let old = self.rows.gather(&matches.state, &columns)?;
+        let old = self.indexed()?.gather(&matches.state, &columns)?;
         let old = RecordBatch::try_new(Arc::clone(&self.schema), old)?;
         let mut merged = rows.clone();
         let mut keep = vec![true; rows.num_rows()];
@@ -236,7 +292,9 @@ impl Table {
         matched: &[u32],
     ) -> Result<RecordBatch> {
         let mut place: Vec<Option<u32>> = vec![None; rows.num_rows()];
-        for (&row, at) in itertools::zip_eq(matched, (0u32..).take(matched.len()).collect::<Vec<_>>()) {
+        for (&row, at) in
+            itertools::zip_eq(matched, (0u32..).take(matched.len()).collect::<Vec<_>>())
+        {
             place[row as usize] = Some(at);
         }
         let aligned = take_record_batch(old, &UInt32Array::from(place))?;
@@ -298,7 +356,7 @@ impl Table {
             return Ok(equal);
         }
         let columns: Vec<usize> = (0..self.schema.fields().len()).collect();
-        let theirs = self.rows.gather(&matches.state, &columns)?;
+        let theirs = self.indexed()?.gather(&matches.state, &columns)?;
         let ours = take_record_batch(rows, &UInt32Array::from(matches.probe.clone()))?;
         for (ours, theirs) in itertools::zip_eq(ours.columns(), &theirs) {
             equal = and(&equal, &same(ours, theirs)?)?;
@@ -310,7 +368,8 @@ impl Table {
 /// Element-wise "is not distinct from", for nested types too.
 fn same(left: &ArrayRef, right: &ArrayRef) -> Result<BooleanArray> {
     if left.data_type().is_nested() {
-        let order = arrow::array::make_comparator(left, right, arrow::compute::SortOptions::default())?;
+        let order =
+            arrow::array::make_comparator(left, right, arrow::compute::SortOptions::default())?;
         return Ok((0..left.len()).map(|row| Some(order(row, row).is_eq())).collect());
     }
     Ok(not_distinct(left, right)?)

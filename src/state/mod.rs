@@ -2,6 +2,7 @@
 
 pub mod accumulator;
 pub mod arrangement;
+pub mod batches;
 pub mod chain;
 pub mod chunk;
 pub mod exact_float;
@@ -13,6 +14,7 @@ pub mod saved;
 pub mod segmented;
 
 pub use arrangement::{Arrangement, ArrangementId, Arrangements};
+pub use batches::Batches;
 pub use chain::{Chains, Cursor, Matches};
 pub use groups::GroupTable;
 pub use index::{NONE, RowIndex};

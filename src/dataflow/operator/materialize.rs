@@ -10,23 +10,16 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::{Context, Operator, Output, Port, StateSize};
 use crate::error::Result;
-use crate::state::{Arrangements, Saved};
+use crate::state::{Arrangements, Batches, Saved};
 use crate::types::Delta;
 use crate::types::key::KeyEncoder;
-
-/// Batches with at least this many rows are kept as they come; smaller ones are put together.
-const BATCH_ROWS: usize = 16 * 1024;
 
 const PART: &str = "rows";
 
 /// The rows of an append-only collection.
-///
-/// # Invariants
-/// 1. Of neighboring batches below [`BATCH_ROWS`], the later has less than half the rows of the
-///    earlier: a row is copied a logarithmic number of times, then never again (checked by a test).
 pub struct Materialize {
     schema: SchemaRef,
-    batches: Vec<Delta>,
+    batches: Batches,
     staged: Vec<Delta>,
 }
 
@@ -34,7 +27,7 @@ impl Materialize {
     /// Keeps rows of `schema`.
     #[must_use]
     pub fn new(schema: SchemaRef) -> Materialize {
-        Materialize { schema, batches: vec![], staged: vec![] }
+        Materialize { batches: Batches::new(Arc::clone(&schema)), schema, staged: vec![] }
     }
 
     /// The schema of the saved form: the rows' columns, then their weights.
@@ -43,24 +36,6 @@ impl Materialize {
         fields.push(Arc::new(Field::new("weight", DataType::Int64, false)));
         Arc::new(Schema::new(fields))
     }
-}
-
-/// Appends `delta`, keeping the sizes of small batches apart by powers of two.
-fn push(batches: &mut Vec<Delta>, schema: &SchemaRef, delta: Delta) {
-    let mut newest = delta;
-    while let Some(last) = batches.pop_if(|last| {
-        last.rows() < BATCH_ROWS && newest.rows() < BATCH_ROWS && last.rows() / 2 <= newest.rows()
-    }) {
-        match Delta::concat(schema, &[last.clone(), newest.clone()]) {
-            Ok(merged) => newest = merged,
-            // Strings beyond the offsets of one array: they stay apart.
-            Err(_) => {
-                batches.push(last);
-                break;
-            }
-        }
-    }
-    batches.push(newest);
 }
 
 impl Operator for Materialize {
@@ -83,19 +58,19 @@ impl Operator for Materialize {
 
     fn commit(&mut self, _arrangements: &mut Arrangements) {
         for delta in self.staged.drain(..) {
-            push(&mut self.batches, &self.schema, delta);
+            self.batches.push(delta);
         }
     }
 
     fn contents(&self, _arrangements: &Arrangements) -> Option<Result<Vec<Delta>>> {
-        Some(Ok(self.batches.clone()))
+        Some(Ok(self.batches.contents().to_vec()))
     }
 
     fn save(&self, _arrangements: &Arrangements, to: &mut Saved) -> Result<()> {
         let all: Vec<usize> = (0..self.schema.fields().len()).collect();
         let encoder = KeyEncoder::for_columns(&self.schema, &all)?;
         let schema = self.saved_schema();
-        for delta in &self.batches {
+        for delta in self.batches.contents() {
             let hashes = encoder.encode_batch(&delta.batch, &all)?.hashes;
             let weights = Int64Array::from_iter_values((0..delta.rows()).map(|r| delta.weight(r)));
             let mut columns = delta.batch.columns().to_vec();
@@ -112,15 +87,12 @@ impl Operator for Materialize {
         let weights: &Int64Array = arrow::array::AsArray::as_primitive(saved.column(columns));
         let rows = saved.project(&(0..columns).collect::<Vec<_>>())?;
         let rows = rows.with_schema(Arc::clone(&self.schema))?;
-        self.batches = vec![Delta::new(rows, weights.values().to_vec())];
+        self.batches.push(Delta::new(rows, weights.values().to_vec()));
         Ok(())
     }
 
     fn size(&self, _arrangements: &Arrangements) -> StateSize {
-        StateSize {
-            rows: self.batches.iter().map(Delta::rows).sum(),
-            bytes: self.batches.iter().map(Delta::byte_size).sum(),
-        }
+        StateSize { rows: self.batches.rows(), bytes: self.batches.byte_size() }
     }
 }
 

@@ -35,7 +35,8 @@ impl fmt::Display for Failure {
 
 impl Failure {
     fn new(what: &str, error: &Error) -> Failure {
-        Failure(format!("{what}\n  {}: {}", error.state().code(), error.message()))
+        let detail = error.detail_text().unwrap_or_default();
+        Failure(format!("{what}\n  {}: {} {detail}", error.state().code(), error.message()))
     }
 
     /// The failure with the whole case as SQL.
