@@ -1,6 +1,10 @@
 //! Rows by key: an index from keys to chains of row numbers. Whose rows they are, and where their
 //! values stand, is the caller's business: an arrangement's, or a delta's of one tick.
 
+use std::ops::Range;
+
+use itertools::Itertools;
+
 use super::index::{NONE, RowIndex};
 use super::segmented::SegmentedVec;
 use crate::types::key::{KeyBatch, KeyEncoder, Keys};
@@ -79,12 +83,67 @@ struct Node {
 const HOT: u32 = 1 << 31;
 const NO_NODE: Node = Node { weight: 0, next: NONE, prev: NONE, entry: NONE };
 
-/// Where an enumeration of matches stands, so that it can go on after a bounded number of them.
-#[derive(Debug)]
-pub struct Cursor {
-    /// For each probing row the rest of its chain.
+/// Keys looked up between looking at their chains: what is read about them is still cached then.
+pub const PART: usize = 1024;
+
+/// An enumeration of the pairs of probing rows and rows with equal keys, in bounded steps.
+pub struct Cursor<'a> {
+    chains: &'a Chains,
+    keys: &'a KeyBatch,
+    null_equals_null: bool,
+    wanted: Option<Vec<bool>>,
+    /// For each probing row from `first` on, up to [`PART`] of them, the rest of its chain.
     heads: Vec<u32>,
+    first: usize,
     at: usize,
+}
+
+impl Cursor<'_> {
+    /// Skips the probing rows for which `wanted` is false.
+    #[must_use]
+    pub fn only(mut self, wanted: Vec<bool>) -> Self {
+        self.wanted = Some(wanted);
+        self
+    }
+
+    /// Appends up to `limit` further pairs to `matches`; false if there were none left.
+    pub fn advance(&mut self, limit: usize, matches: &mut Matches) -> bool {
+        let mut left = limit;
+        loop {
+            while let Some(head) = self.heads.get_mut(self.at) {
+                let probe = (self.first + self.at) as u32;
+                while *head != NONE {
+                    if left == 0 {
+                        return true;
+                    }
+                    left -= 1;
+                    let node = &self.chains.nodes[*head];
+                    matches.probe.push(probe);
+                    matches.state.push(*head);
+                    matches.weights.push(node.weight);
+                    *head = node.next;
+                }
+                self.at += 1;
+            }
+            if !self.refill() {
+                return left < limit;
+            }
+        }
+    }
+
+    /// Looks up the next part of the probing rows; false if there are none.
+    fn refill(&mut self) -> bool {
+        self.first += self.heads.len();
+        self.at = 0;
+        self.heads.clear();
+        let part = self.first..(self.first + PART).min(self.keys.hashes.len());
+        self.chains.find_part(self.keys, part.clone(), self.null_equals_null, &mut self.heads);
+        for (row, head) in part.clone().zip_eq(&mut self.heads) {
+            let wanted = self.wanted.as_ref().is_none_or(|wanted| wanted[row]);
+            *head = if *head == NONE || !wanted { NONE } else { self.chains.entries[*head].head };
+        }
+        !part.is_empty()
+    }
 }
 
 impl Chains {
@@ -109,12 +168,11 @@ impl Chains {
         weight: impl Fn(usize) -> i64,
     ) -> Chains {
         let mut chains = Chains::new(encoder);
-        let entries = chains.find_or_insert(keys);
-        for (row, &entry) in entries.iter().enumerate() {
-            if weight(row) != 0 {
-                chains.push(entry, row as u32, weight(row));
-            }
-        }
+        let entries = chains.find_or_insert(keys, 0..keys.hashes.len());
+        let rows: Vec<u32> =
+            (0..entries.len() as u32).filter(|&row| weight(row as usize) != 0).collect();
+        let entries: Vec<u32> = rows.iter().map(|&row| entries[row as usize]).collect();
+        chains.push(&entries, &rows, |at| weight(rows[at] as usize));
         chains
     }
 
@@ -134,53 +192,67 @@ impl Chains {
     /// The entry of each key, or [`NONE`].
     #[must_use]
     pub fn find(&self, keys: &KeyBatch, null_equals_null: bool) -> Vec<u32> {
-        let mut found = vec![];
-        match (&keys.keys, &self.bytes) {
-            (Keys::Fixed(values), None) => self.index.find(
-                &keys.hashes,
-                |probe, entry| self.equal_fixed(keys, values, probe, entry),
-                &mut found,
-            ),
-            (Keys::Rows(rows), Some(bytes)) => self.index.find(
-                &keys.hashes,
-                |probe, entry| {
-                    bytes.get(self.entries[entry].key) == rows.row(probe as usize).as_ref()
-                },
-                &mut found,
-            ),
-            _ => unreachable!("keys of another encoder"),
+        let mut found = Vec::with_capacity(keys.hashes.len());
+        self.find_part(keys, 0..keys.hashes.len(), null_equals_null, &mut found);
+        found
+    }
+
+    fn find_part(
+        &self,
+        keys: &KeyBatch,
+        part: Range<usize>,
+        null_equals_null: bool,
+        found: &mut Vec<u32>,
+    ) {
+        let (hashes, start) = (&keys.hashes[part.clone()], found.len());
+        match &keys.keys {
+            Keys::Fixed(values) => {
+                let equal = |probe, entry| {
+                    self.equal_fixed(keys, values, part.start + probe as usize, entry)
+                };
+                self.index.find(hashes, equal, found);
+            }
+            Keys::Rows(rows) => {
+                let equal = |probe, entry| {
+                    self.key_bytes(entry) == rows.row(part.start + probe as usize).as_ref()
+                };
+                self.index.find(hashes, equal, found);
+            }
         }
         if let Some(nulls) = keys.nulls.as_ref().filter(|_| !null_equals_null) {
-            for (row, entry) in found.iter_mut().enumerate() {
+            for (row, entry) in part.zip_eq(&mut found[start..]) {
                 if nulls.is_null(row) {
                     *entry = NONE;
                 }
             }
         }
-        found
     }
 
-    fn equal_fixed(&self, keys: &KeyBatch, values: &[u64], probe: u32, entry: u32) -> bool {
-        let null = keys.nulls.as_ref().is_some_and(|nulls| nulls.is_null(probe as usize));
+    fn equal_fixed(&self, keys: &KeyBatch, values: &[u64], probe: usize, entry: u32) -> bool {
+        let null = keys.nulls.as_ref().is_some_and(|nulls| nulls.is_null(probe));
         if null || entry == self.null_entry {
             return null && entry == self.null_entry;
         }
-        self.entries[entry].key == values[probe as usize]
+        self.entries[entry].key == values[probe]
     }
 
-    /// The entry of each key, null keys included; new ones start with an empty chain.
-    pub fn find_or_insert(&mut self, keys: &KeyBatch) -> Vec<u32> {
-        let mut found = vec![];
+    /// The entry of each key of `part`, null keys included; new ones start with an empty chain.
+    pub fn find_or_insert(&mut self, keys: &KeyBatch, part: Range<usize>) -> Vec<u32> {
+        let (hashes, first) = (&keys.hashes[part.clone()], part.start);
+        let mut found = Vec::with_capacity(hashes.len());
         // Apart from `self` while it grows, so that comparing may look at the rest.
         let mut index = std::mem::take(&mut self.index);
         match &keys.keys {
             Keys::Fixed(values) => index.find_or_insert(
-                &keys.hashes,
+                hashes,
                 self,
-                |chains, probe, entry| chains.equal_fixed(keys, values, probe, entry),
+                |chains, probe, entry| {
+                    chains.equal_fixed(keys, values, first + probe as usize, entry)
+                },
                 |chains, probe| {
-                    let entry = chains.new_entry(values[probe as usize]);
-                    if keys.nulls.as_ref().is_some_and(|nulls| nulls.is_null(probe as usize)) {
+                    let row = first + probe as usize;
+                    let entry = chains.new_entry(values[row]);
+                    if keys.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
                         chains.null_entry = entry;
                     }
                     entry
@@ -188,12 +260,14 @@ impl Chains {
                 &mut found,
             ),
             Keys::Rows(rows) => index.find_or_insert(
-                &keys.hashes,
+                hashes,
                 self,
-                |chains, probe, entry| chains.key_bytes(entry) == rows.row(probe as usize).as_ref(),
+                |chains, probe, entry| {
+                    chains.key_bytes(entry) == rows.row(first + probe as usize).as_ref()
+                },
                 |chains, probe| {
                     let bytes = chains.bytes.as_mut().expect("the encoder's keys are bytes");
-                    let place = bytes.push(rows.row(probe as usize).as_ref());
+                    let place = bytes.push(rows.row(first + probe as usize).as_ref());
                     chains.new_entry(place)
                 },
                 &mut found,
@@ -248,17 +322,26 @@ impl Chains {
         self.bytes = Some(new);
     }
 
-    /// Links `row` into the chain of `entry`.
-    pub fn push(&mut self, entry: u32, row: u32, weight: i64) {
-        debug_assert_ne!(weight, 0, "rows of weight 0 are not kept");
-        self.nodes.grow(row as usize + 1, &NO_NODE);
-        let chain = &mut self.entries[entry];
-        let next = std::mem::replace(&mut chain.head, row);
-        chain.weight += weight;
-        chain.length += 1;
-        self.nodes[row] = Node { weight, next, prev: NONE, entry };
-        if next != NONE {
-            self.nodes[next].prev = row;
+    /// Links rows of numbers `rows` into the chains of `entries`, with weights other than 0.
+    pub fn push(&mut self, entries: &[u32], rows: &[u32], weight: impl Fn(usize) -> i64) {
+        let Some(&last) = rows.iter().max() else { return };
+        self.nodes.grow(last as usize + 1, &NO_NODE);
+        for (entry, _) in entries.iter().zip_eq(rows) {
+            let head = self.entries[*entry].head;
+            // Reads all the old heads, whose cache misses overlap, before writing to any.
+            assert!(head == NONE || self.nodes[head].entry == *entry, "a head is of its chain");
+        }
+        for (at, (&entry, &row)) in entries.iter().zip_eq(rows).enumerate() {
+            let weight = weight(at);
+            debug_assert_ne!(weight, 0, "rows of weight 0 are not kept");
+            let chain = &mut self.entries[entry];
+            let next = std::mem::replace(&mut chain.head, row);
+            chain.weight += weight;
+            chain.length += 1;
+            self.nodes[row] = Node { weight, next, prev: NONE, entry };
+            if next != NONE {
+                self.nodes[next].prev = row;
+            }
         }
     }
 
@@ -347,37 +430,11 @@ impl Chains {
         self.entries.iter().map(|entry| entry.head).filter(|&head| head != NONE)
     }
 
-    /// A cursor over all pairs of probing rows and rows of the entries found for them.
+    /// The pairs of rows with these keys and rows in the chains of equal keys.
     #[must_use]
-    pub fn cursor(&self, mut entries: Vec<u32>) -> Cursor {
-        for entry in &mut entries {
-            if *entry != NONE {
-                *entry = self.entries[*entry].head;
-            }
-        }
-        Cursor { heads: entries, at: 0 }
-    }
-
-    /// Appends up to `limit` further pairs to `matches`; false if there are no more.
-    pub fn advance(&self, cursor: &mut Cursor, limit: usize, matches: &mut Matches) -> bool {
-        let mut left = limit;
-        while let Some(&head) = cursor.heads.get(cursor.at) {
-            let mut row = head;
-            while row != NONE {
-                if left == 0 {
-                    cursor.heads[cursor.at] = row;
-                    return true;
-                }
-                left -= 1;
-                let node = &self.nodes[row];
-                matches.probe.push(cursor.at as u32);
-                matches.state.push(row);
-                matches.weights.push(node.weight);
-                row = node.next;
-            }
-            cursor.at += 1;
-        }
-        limit > left
+    pub fn cursor<'a>(&'a self, keys: &'a KeyBatch, null_equals_null: bool) -> Cursor<'a> {
+        let (heads, first, at) = (vec![], 0, 0);
+        Cursor { chains: self, keys, null_equals_null, wanted: None, heads, first, at }
     }
 }
 

@@ -41,14 +41,15 @@ impl<T: Clone> SegmentedVec<T> {
     pub fn push(&mut self, value: T) {
         match self.blocks.last_mut() {
             Some(block) if block.len() < BLOCK_ROWS => block.push(value),
-            // The first block starts small, for states of a few rows; later ones are sure to fill.
-            None => self.blocks.push(vec![value]),
-            Some(_) => {
-                let mut block = Vec::with_capacity(BLOCK_ROWS);
-                block.push(value);
-                self.blocks.push(block);
-            }
+            _ => self.push_block().push(value),
         }
+    }
+
+    fn push_block(&mut self) -> &mut Vec<T> {
+        // The first block starts small, for states of a few rows; later ones are sure to fill.
+        let capacity = if self.blocks.is_empty() { 0 } else { BLOCK_ROWS };
+        self.blocks.push(Vec::with_capacity(capacity));
+        self.blocks.last_mut().expect("just pushed")
     }
 
     /// Grows (never shrinks) to `length` elements, the new ones equal to `value`.
@@ -57,7 +58,7 @@ impl<T: Clone> SegmentedVec<T> {
             let room = match self.blocks.last() {
                 Some(block) if block.len() < BLOCK_ROWS => block.len(),
                 _ => {
-                    self.blocks.push(vec![]);
+                    self.push_block();
                     0
                 }
             };

@@ -23,15 +23,34 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "runtime",
         &[
-            "types", "clock", "config", "error", "plan", "state", "dataflow", "storage",
-            "connector", "catalog", "sql",
+            "types",
+            "clock",
+            "config",
+            "error",
+            "plan",
+            "state",
+            "dataflow",
+            "storage",
+            "connector",
+            "catalog",
+            "sql",
         ],
     ),
     (
         "engine",
         &[
-            "types", "clock", "config", "error", "plan", "state", "dataflow", "storage",
-            "connector", "catalog", "sql", "runtime",
+            "types",
+            "clock",
+            "config",
+            "error",
+            "plan",
+            "state",
+            "dataflow",
+            "storage",
+            "connector",
+            "catalog",
+            "sql",
+            "runtime",
         ],
     ),
     // A session's statements are parsed once and carried by the protocol's portals.
@@ -47,8 +66,12 @@ const SEAMS: &[(&str, &[&str])] = &[
     (
         "datafusion",
         &[
-            "src/plan/", "src/dataflow/eval", "src/state/accumulator", "src/engine/",
-            "src/error.rs", "src/sql/",
+            "src/plan/",
+            "src/dataflow/eval",
+            "src/state/accumulator",
+            "src/engine/",
+            "src/error.rs",
+            "src/sql/",
         ],
     ),
     ("std::fs", &["src/storage/disk", "src/connector/", "src/cli/"]),
@@ -147,10 +170,8 @@ fn imports_point_one_way() {
         let allowed = table.get(folder).unwrap_or_else(|| panic!("{folder} is not in the table"));
         for line in code(&text) {
             for piece in line.split("crate::").skip(1) {
-                let target: String = piece
-                    .chars()
-                    .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
-                    .collect();
+                let target: String =
+                    piece.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
                 if !target.is_empty()
                     && target != folder
                     && table.contains_key(target.as_str())
@@ -173,9 +194,9 @@ fn foreign_crates_have_one_door() {
             let used = code(&text).any(|line| {
                 let line = line.trim_start();
                 line.starts_with(&format!("use {name}::"))
-                    || line.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).any(
-                        |word| word.starts_with(&format!("{name}::")),
-                    )
+                    || line
+                        .split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'))
+                        .any(|word| word.starts_with(&format!("{name}::")))
             });
             if used && !door && !is_test(&path) {
                 offenders.push(format!("{path} names {name}"));

@@ -14,7 +14,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Arrangement, ChunkCount, Staged};
 use crate::error::Result;
-use crate::types::{self, Delta};
+use crate::state::chain::PART;
+use crate::types::key::KeyBatch;
+use crate::types::{self, Delta, Weights};
 
 /// A chain longer than this makes its key hot at the next lookup.
 const CHAIN_MAX: u32 = 32;
@@ -64,47 +66,56 @@ impl Arrangement {
 
     /// Appends the rows of a delta that need no lookup, and returns the others.
     fn append(&mut self, Staged { delta, keys }: &Staged) -> Vec<Lookup> {
-        let entries = self.chains.find_or_insert(keys);
-        let plain = |row: usize| {
-            delta.weight(row) > 0
-                && self.negative == 0
-                && (self.hot.is_empty() || !self.chains.hot(entries[row]))
-        };
-        let plain: Vec<bool> = (0..delta.rows()).map(plain).collect();
-        if plain.iter().all(|&plain| plain) {
-            self.link(&delta.batch, |row| (entries[row], delta.weight(row)));
+        if self.negative == 0 && self.hot.is_empty() && positive(delta) {
+            self.append_all(delta, keys);
             return vec![];
         }
+        let entries = self.chains.find_or_insert(keys, 0..delta.rows());
         let (mut rows, mut lookups) = (vec![], vec![]);
         for (row, &entry) in entries.iter().enumerate() {
-            if plain[row] {
+            let weight = delta.weight(row);
+            if weight > 0 && self.negative == 0 && !self.chains.hot(entry) {
                 rows.push(row as u32);
             } else {
-                let weight = delta.weight(row);
                 lookups.push(Lookup { row: row as u32, entry, weight, hash: 0 });
             }
         }
-        let batch = take_rows(&delta.batch, &rows);
         let at = |row: usize| rows[row] as usize;
-        self.link(&batch, |row| (entries[at(row)], delta.weight(at(row))));
+        let entries: Vec<u32> = rows.iter().map(|&row| entries[row as usize]).collect();
+        let numbers = self.store(&take_rows(&delta.batch, &rows));
+        self.link(&entries, &numbers, |row| delta.weight(at(row)));
         lookups
     }
 
-    /// Adds the rows of `batch` with entry and weight of each, and returns their numbers.
-    fn link(&mut self, batch: &RecordBatch, row: impl Fn(usize) -> (u32, i64)) -> Vec<u32> {
+    /// Appends a delta without lookups: key by key the fewest cache misses.
+    fn append_all(&mut self, delta: &Delta, keys: &KeyBatch) {
+        let numbers = self.store(&delta.batch);
+        for first in (0..delta.rows()).step_by(PART) {
+            let part = first..(first + PART).min(delta.rows());
+            let entries = self.chains.find_or_insert(keys, part.clone());
+            self.link(&entries, &numbers[part], |row| delta.weight(first + row));
+        }
+    }
+
+    /// Adds the values of rows, and returns their numbers.
+    fn store(&mut self, batch: &RecordBatch) -> Vec<u32> {
         let mut numbers = Vec::with_capacity(batch.num_rows());
         self.chunks.append(batch, &mut numbers);
         self.counts.resize(self.chunks.len() as usize, ChunkCount::default());
+        numbers
+    }
+
+    /// Adds stored rows to their keys' chains.
+    fn link(&mut self, entries: &[u32], numbers: &[u32], weight: impl Fn(usize) -> i64) {
+        self.chains.push(entries, numbers, &weight);
         for (at, &number) in numbers.iter().enumerate() {
-            let (entry, weight) = row(at);
-            self.chains.push(entry, number, weight);
+            let weight = weight(at);
             let count = self.count(number);
             count.live += 1;
             count.odd += usize::from(weight != 1);
             self.negative += usize::from(weight < 0);
         }
         self.live += numbers.len();
-        numbers
     }
 
     /// Applies lookups to the equal rows that there are.
@@ -154,11 +165,11 @@ impl Arrangement {
 
     /// Rows that may equal the looked up rows: all of a short chain, those of equal hash of a hot key.
     fn candidates(&mut self, delta: &Delta, lookups: &mut [Lookup]) -> Candidates {
-        for lookup in &mut *lookups {
-            if self.chains.length(lookup.entry) > CHAIN_MAX && !self.chains.hot(lookup.entry) {
-                self.heat(lookup.entry);
-            }
-        }
+        let mut long: Vec<u32> = lookups.iter().map(|lookup| lookup.entry).collect();
+        long.retain(|&entry| self.chains.length(entry) > CHAIN_MAX && !self.chains.hot(entry));
+        long.sort_unstable();
+        long.dedup();
+        self.heat(&long);
         if !self.hot.is_empty() {
             self.hash_hot(delta, lookups);
         }
@@ -185,42 +196,49 @@ impl Arrangement {
         }
     }
 
-    /// Indexes the rows of an entry by whole row, adding up equal ones.
-    fn heat(&mut self, entry: u32) {
-        self.chains.heat(entry);
-        let rows: Vec<u32> = self.chains.chain(entry).collect();
-        let mut seen: HashMap<Vec<u8>, u32> = HashMap::new();
+    /// Indexes the rows of `entries` by whole row, adding up equal ones.
+    fn heat(&mut self, entries: &[u32]) {
+        let rows: Vec<u32> = entries.iter().flat_map(|&entry| self.chains.chain(entry)).collect();
+        let mut seen: HashMap<u64, u32> = HashMap::new();
         for block in rows.chunks(HEAT_ROWS) {
-            self.each_row(block, &mut |arrangement, row, bytes| {
-                if let Some(&first) = seen.get(bytes) {
-                    let weight = arrangement.chains.weight(row);
-                    arrangement.reweigh(first, weight);
-                    arrangement.reweigh(row, -weight);
-                } else {
-                    seen.insert(bytes.to_vec(), row);
-                    arrangement.hot.insert(xxh3_64(bytes), row);
-                }
-            });
+            self.heat_rows(block, &mut seen);
+        }
+        for &entry in entries {
+            self.chains.heat(entry);
         }
     }
 
-    /// Calls `visit` with each of the given rows' bytes.
-    pub(super) fn each_row(
-        &mut self,
-        rows: &[u32],
-        visit: &mut impl FnMut(&mut Arrangement, u32, &[u8]),
-    ) {
-        match self.gather_batch(rows) {
-            Ok(batch) => {
-                let bytes = self.row_bytes(&batch);
-                for (at, &row) in rows.iter().enumerate() {
-                    visit(self, row, bytes.get(at));
-                }
-            }
+    fn heat_rows(&mut self, rows: &[u32], seen: &mut HashMap<u64, u32>) {
+        let batch = match self.gather_batch(rows) {
+            Ok(batch) => batch,
             Err(error) => {
                 let (low, high) = halves(rows, &error);
-                self.each_row(low, visit);
-                self.each_row(high, visit);
+                self.heat_rows(low, seen);
+                return self.heat_rows(high, seen);
+            }
+        };
+        let hashes = self.row_hashes(&batch);
+        // Rows of equal hash, as positions in `rows`, and the row seen first.
+        let (mut doubles, mut firsts) = (vec![], vec![]);
+        for (at, (&hash, &row)) in itertools::zip_eq(&hashes, rows).enumerate() {
+            let first = *seen.entry(hash).or_insert(row);
+            if first == row {
+                self.hot.insert(hash, row);
+            } else {
+                doubles.push(at as u32);
+                firsts.push(first);
+            }
+        }
+        let mut equal = Vec::with_capacity(doubles.len());
+        self.equal(&batch, &doubles, &firsts, &mut equal);
+        for (&at, (first, equal)) in itertools::zip_eq(&doubles, itertools::zip_eq(firsts, equal)) {
+            let row = rows[at as usize];
+            if equal {
+                let weight = self.chains.weight(row);
+                self.reweigh(first, weight);
+                self.reweigh(row, -weight);
+            } else {
+                self.hot.insert(hashes[at as usize], row);
             }
         }
     }
@@ -238,14 +256,23 @@ impl Arrangement {
     }
 
     fn try_equal(&self, batch: &RecordBatch, probe: &[u32], state: &[u32]) -> Result<Vec<bool>> {
-        let indices = UInt32Array::from(probe.to_vec());
         let mut equal = vec![true; probe.len()];
-        for column in 0..batch.num_columns() {
+        // What one column tells apart, the next need not look at; so cheap and telling ones go first.
+        let mut pairs: Vec<usize> = (0..probe.len()).collect();
+        let mut columns: Vec<usize> = (0..batch.num_columns()).collect();
+        columns.sort_by_key(|&column| {
+            (self.key.contains(&column), !batch.column(column).data_type().is_primitive())
+        });
+        for column in columns {
+            let indices: UInt32Array = pairs.iter().map(|&pair| probe[pair]).collect();
             let left = take(batch.column(column), &indices, None)?;
-            let right = self.chunks.gather(state, &[column])?.remove(0);
-            for (equal, same) in itertools::zip_eq(&mut equal, equal_values(&left, &right)?) {
-                *equal &= same;
+            let rows: Vec<u32> = pairs.iter().map(|&pair| state[pair]).collect();
+            let right = self.chunks.gather(&rows, &[column])?.remove(0);
+            let same = equal_values(&left, &right)?;
+            for (&pair, same) in itertools::zip_eq(&pairs, same) {
+                equal[pair] = same;
             }
+            pairs.retain(|&pair| equal[pair]);
         }
         Ok(equal)
     }
@@ -269,8 +296,9 @@ impl Arrangement {
         }
         sums.retain(|(_, weight)| *weight != 0);
         let rows: Vec<u32> = sums.iter().map(|(lookup, _)| lookup.row).collect();
-        let batch = take_rows(&delta.batch, &rows);
-        let numbers = self.link(&batch, |row| (sums[row].0.entry, sums[row].1));
+        let entries: Vec<u32> = sums.iter().map(|(lookup, _)| lookup.entry).collect();
+        let numbers = self.store(&take_rows(&delta.batch, &rows));
+        self.link(&entries, &numbers, |row| sums[row].1);
         for ((lookup, _), number) in itertools::zip_eq(&sums, numbers) {
             if self.chains.hot(lookup.entry) {
                 self.hot.insert(lookup.hash, number);
@@ -296,6 +324,13 @@ struct RowBytes(Option<arrow::row::Rows>);
 impl RowBytes {
     fn get(&self, row: usize) -> &[u8] {
         self.0.as_ref().map_or(&[], |rows| rows.row(row).data())
+    }
+}
+
+fn positive(delta: &Delta) -> bool {
+    match &delta.weights {
+        Weights::One => true,
+        Weights::Each(weights) => weights.iter().all(|&weight| weight > 0),
     }
 }
 

@@ -17,7 +17,7 @@ use arrow::row::{RowConverter, SortField};
 use std::sync::Arc;
 
 use super::Saved;
-use super::chain::{Chains, Cursor, Matches};
+use super::chain::{Chains, Matches};
 use super::chunk::Chunks;
 use super::index::RowIndex;
 use super::segmented::BLOCK_BITS;
@@ -137,34 +137,15 @@ impl Arrangement {
     }
 
     /// All committed rows with the given keys: appends to `matches`. Rows of `keys` whose key is null
-    /// match nothing unless `null_equals_null`. Use [`Arrangement::cursor`] where there may be very
-    /// many.
+    /// match nothing unless `null_equals_null`. Use [`Chains::cursor`] where there may be very many.
     pub fn probe(&self, keys: &KeyBatch, null_equals_null: bool, matches: &mut Matches) {
-        let mut cursor = self.cursor(keys, null_equals_null);
-        self.advance(&mut cursor, usize::MAX, matches);
-    }
-
-    /// A cursor over what [`Arrangement::probe`] finds, valid until the next commit.
-    #[must_use]
-    pub fn cursor(&self, keys: &KeyBatch, null_equals_null: bool) -> Cursor {
-        self.chains.cursor(self.chains.find(keys, null_equals_null))
-    }
-
-    /// Appends up to `limit` further pairs to `matches`; false if there were none left.
-    pub fn advance(&self, cursor: &mut Cursor, limit: usize, matches: &mut Matches) -> bool {
-        self.chains.advance(cursor, limit, matches)
+        self.chains.cursor(keys, null_equals_null).advance(usize::MAX, matches);
     }
 
     /// Its rows by key, as of the last commit.
     #[must_use]
     pub fn chains(&self) -> &Chains {
         &self.chains
-    }
-
-    /// For each key the sum of the weights of the committed rows that have it.
-    #[must_use]
-    pub fn sums(&self, keys: &KeyBatch, null_equals_null: bool) -> Vec<i64> {
-        self.chains.sums(&self.chains.find(keys, null_equals_null))
     }
 
     /// Columns `columns` of the given committed rows.

@@ -78,11 +78,12 @@ fn check_probe(arrangement: &Arrangement, model: &BTreeMap<Row, i64>) {
     }
     for null_equals_null in [false, true] {
         let mut matches = Matches::default();
-        let mut cursor = arrangement.cursor(&keys, null_equals_null);
-        while arrangement.advance(&mut cursor, 7, &mut matches) {}
+        let mut cursor = arrangement.chains().cursor(&keys, null_equals_null);
+        while cursor.advance(7, &mut matches) {}
         let found = arrangement.gather_batch(&matches.state).unwrap();
         let found = Delta::new(found, matches.weights);
-        let sums = arrangement.sums(&keys, null_equals_null);
+        let chains = arrangement.chains();
+        let sums = chains.sums(&chains.find(&keys, null_equals_null));
         for row in (0..rows.len()).rev().step_by(1 + rows.len() / 10) {
             let matchable = null_equals_null || !of_rows[row].1;
             let present = by_key.get(&of_rows[row]).filter(|_| matchable);

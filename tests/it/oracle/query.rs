@@ -18,27 +18,53 @@ pub struct Column {
 
 /// The columns besides `id`.
 pub const COLUMNS: [Column; 6] = [
-    Column { name: "a", sql_type: "int", value: |random| nullable(random, 0.15, |r| r.random_range(-2..4).to_string()) },
-    Column { name: "b", sql_type: "bigint", value: |random| nullable(random, 0.15, |r| r.random_range(0..6).to_string()) },
+    Column {
+        name: "a",
+        sql_type: "int",
+        value: |random| nullable(random, 0.15, |r| r.random_range(-2..4).to_string()),
+    },
+    Column {
+        name: "b",
+        sql_type: "bigint",
+        value: |random| nullable(random, 0.15, |r| r.random_range(0..6).to_string()),
+    },
     Column {
         name: "c",
         sql_type: "numeric(10,2)",
-        value: |random| nullable(random, 0.2, |r| format!("{}.{:02}", r.random_range(-3..9), r.random_range(0..100))),
+        value: |random| {
+            nullable(random, 0.2, |r| {
+                format!("{}.{:02}", r.random_range(-3..9), r.random_range(0..100))
+            })
+        },
     },
     Column {
         name: "f",
         sql_type: "double precision",
-        value: |random| nullable(random, 0.2, |r| format!("{}", f64::from(r.random_range(-400..400)) / 16.0)),
+        value: |random| {
+            nullable(random, 0.2, |r| format!("{}", f64::from(r.random_range(-400..400)) / 16.0))
+        },
     },
     Column {
         name: "s",
         sql_type: "text",
-        value: |random| nullable(random, 0.2, |r| format!("'{}'", ["x", "y", "zz", "", "Xy"][r.random_range(0..5)])),
+        value: |random| {
+            nullable(random, 0.2, |r| {
+                format!("'{}'", ["x", "y", "zz", "", "Xy"][r.random_range(0..5)])
+            })
+        },
     },
     Column {
         name: "ts",
         sql_type: "timestamp",
-        value: |random| nullable(random, 0.1, |r| format!("timestamp '2026-01-01 00:{:02}:{:02}'", r.random_range(0..3), r.random_range(0..60))),
+        value: |random| {
+            nullable(random, 0.1, |r| {
+                format!(
+                    "timestamp '2026-01-01 00:{:02}:{:02}'",
+                    r.random_range(0..3),
+                    r.random_range(0..60)
+                )
+            })
+        },
     },
 ];
 
@@ -101,7 +127,11 @@ fn aggregates(random: &mut StdRng, of: &str) -> String {
 }
 
 fn maybe_where(random: &mut StdRng, of: &str) -> String {
-    if random.random_bool(0.4) { format!(" WHERE {}", predicate(random, of)) } else { String::new() }
+    if random.random_bool(0.4) {
+        format!(" WHERE {}", predicate(random, of))
+    } else {
+        String::new()
+    }
 }
 
 /// A query.
@@ -127,9 +157,16 @@ pub fn generate(random: &mut StdRng) -> String {
 fn project(random: &mut StdRng) -> String {
     let table = pick(random, &TABLES);
     let exprs = [
-        "a, b", "a + 1 AS a1, s", "b * 2 AS b2, c", "upper(s) AS u, length(s) AS l",
-        "coalesce(a, 0) AS a0, s", "CASE WHEN a > 0 THEN s ELSE 'neg' END AS k, b", "c * 2 AS c2, f",
-        "id, a, b, c, f, s, ts", "a = b AS e, s || '!' AS sx", "date_trunc('minute', ts) AS m, a",
+        "a, b",
+        "a + 1 AS a1, s",
+        "b * 2 AS b2, c",
+        "upper(s) AS u, length(s) AS l",
+        "coalesce(a, 0) AS a0, s",
+        "CASE WHEN a > 0 THEN s ELSE 'neg' END AS k, b",
+        "c * 2 AS c2, f",
+        "id, a, b, c, f, s, ts",
+        "a = b AS e, s || '!' AS sx",
+        "date_trunc('minute', ts) AS m, a",
     ];
     let distinct = if random.random_bool(0.3) { "DISTINCT " } else { "" };
     let exprs = pick(random, &exprs);
@@ -154,7 +191,10 @@ fn join_kind(random: &mut StdRng) -> &'static str {
 }
 
 fn condition(random: &mut StdRng) -> String {
-    let equal = pick(random, &["l.a = r.a", "l.b = r.b", "l.s = r.s", "l.a = r.a AND l.s = r.s", "l.a = r.b"]);
+    let equal = pick(
+        random,
+        &["l.a = r.a", "l.b = r.b", "l.s = r.s", "l.a = r.a AND l.s = r.s", "l.a = r.b"],
+    );
     match random.random_range(0..4) {
         0 => format!("{equal} AND l.b < r.b"),
         1 => format!("{equal} AND l.c > 1"),
@@ -166,8 +206,10 @@ fn join(random: &mut StdRng) -> String {
     let (left, right) = (pick(random, &TABLES), pick(random, &TABLES));
     let kind = join_kind(random);
     let condition = condition(random);
-    let exprs =
-        pick(random, &["l.id, r.id AS rid", "l.a, r.s", "l.a, l.b, r.c, r.f", "l.s, r.s AS rs, l.ts"]);
+    let exprs = pick(
+        random,
+        &["l.id, r.id AS rid", "l.a, r.s", "l.a, l.b, r.c, r.f", "l.s, r.s AS rs, l.ts"],
+    );
     let filter = if random.random_bool(0.3) { maybe_where(random, "l.") } else { String::new() };
     format!("SELECT {exprs} FROM {left} AS l {kind} {right} AS r ON {condition}{filter}")
 }
@@ -194,7 +236,9 @@ fn membership(random: &mut StdRng) -> String {
     let not = pick(random, &["", "NOT "]);
     let column = pick(random, &["a", "b"]);
     let filter = maybe_where(random, "");
-    format!("SELECT id, s FROM {left} WHERE {column} {not}IN (SELECT {column} FROM {right}{filter})")
+    format!(
+        "SELECT id, s FROM {left} WHERE {column} {not}IN (SELECT {column} FROM {right}{filter})"
+    )
 }
 
 fn set(random: &mut StdRng) -> String {
@@ -209,7 +253,10 @@ fn top(random: &mut StdRng) -> String {
     let table = pick(random, &TABLES);
     let order = pick(random, &["b, id", "a DESC, id", "c NULLS FIRST, id DESC", "s, ts DESC, id"]);
     let offset = pick(random, &["", " OFFSET 1"]);
-    format!("SELECT id, a, b, s FROM {table} ORDER BY {order} LIMIT {}{offset}", random.random_range(1..6))
+    format!(
+        "SELECT id, a, b, s FROM {table} ORDER BY {order} LIMIT {}{offset}",
+        random.random_range(1..6)
+    )
 }
 
 fn top_per_group(random: &mut StdRng) -> String {
@@ -227,8 +274,12 @@ fn scalar_subquery(random: &mut StdRng) -> String {
     let (left, right) = (pick(random, &TABLES), pick(random, &TABLES));
     match random.random_range(0..3) {
         0 => format!("SELECT id, b FROM {left} WHERE b >= (SELECT avg(b) FROM {right})"),
-        1 => format!("SELECT id, a, (SELECT max(r.c) FROM {right} AS r WHERE r.a = l.a) AS m FROM {left} AS l"),
-        _ => format!("SELECT id FROM {left} AS l WHERE c > (SELECT min(r.c) FROM {right} AS r WHERE r.b = l.b)"),
+        1 => format!(
+            "SELECT id, a, (SELECT max(r.c) FROM {right} AS r WHERE r.a = l.a) AS m FROM {left} AS l"
+        ),
+        _ => format!(
+            "SELECT id FROM {left} AS l WHERE c > (SELECT min(r.c) FROM {right} AS r WHERE r.b = l.b)"
+        ),
     }
 }
 
@@ -240,14 +291,18 @@ fn window(random: &mut StdRng) -> String {
     } else {
         format!("HOP({table}, ts, INTERVAL '20 seconds', INTERVAL '1 minute')")
     };
-    format!("SELECT window_start, window_end, {calls} FROM {relation} GROUP BY window_start, window_end")
+    format!(
+        "SELECT window_start, window_end, {calls} FROM {relation} GROUP BY window_start, window_end"
+    )
 }
 
 fn group_of_group(random: &mut StdRng) -> String {
     let table = pick(random, &TABLES);
     let inner = pick(random, &["count(*)", "sum(b)", "max(a)"]);
     let outer = pick(random, &["sum(n)", "max(n)", "min(n)", "count(DISTINCT n)", "avg(n)"]);
-    format!("SELECT g, {outer} AS x FROM (SELECT a AS g, s, {inner} AS n FROM {table} GROUP BY a, s) AS q GROUP BY g")
+    format!(
+        "SELECT g, {outer} AS x FROM (SELECT a AS g, s, {inner} AS n FROM {table} GROUP BY a, s) AS q GROUP BY g"
+    )
 }
 
 fn cte(random: &mut StdRng) -> String {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 
-use super::pairs::{Keyed, PAIRS_MAX, Pairs, Partner, Table, multiplied, satisfying};
+use super::pairs::{Keyed, PAIRS_MAX, Pairs, Partner, Rows, Table, multiplied, satisfying};
 use super::{JoinCondition, JoinSide, Residual};
 use crate::dataflow::operator::{ErrorRow, Output, Port};
 use crate::error::Result;
@@ -197,11 +197,9 @@ impl Inputs {
         partner: Partner<'_>,
         mut visit: impl FnMut(Pairs<'_>, &Matches) -> Result<()>,
     ) -> Result<()> {
-        use super::pairs::Rows;
-        let chains = partner.chains();
-        let mut cursor = chains.cursor(chains.find(&keyed.keys, self.null_equals_null));
+        let mut cursor = partner.chains().cursor(&keyed.keys, self.null_equals_null);
         let mut matches = Matches::default();
-        while chains.advance(&mut cursor, PAIRS_MAX, &mut matches) {
+        while cursor.advance(PAIRS_MAX, &mut matches) {
             let probing = Rows::Delta(&keyed.delta, &matches.probe);
             let found = partner.rows(&matches.state);
             let sides = if port == 0 { [probing, found] } else { [found, probing] };

@@ -10,7 +10,7 @@ use super::inputs::Inputs;
 use super::pairs::{Keyed, PAIRS_MAX, Partner, Table};
 use crate::dataflow::operator::{ErrorRow, Port};
 use crate::error::Result;
-use crate::state::{Arrangements, Matches, NONE};
+use crate::state::{Arrangements, Matches};
 use crate::types::Delta;
 
 /// What becomes of rows with whether each has a match.
@@ -53,13 +53,10 @@ impl Presence<'_> {
     /// Committed rows of this side whose presence changes.
     fn committed(&self, other: &Table, errors: &mut Vec<ErrorRow>, emit: Emit<'_>) -> Result<()> {
         let state = self.inputs.state(self.arrangements, self.port);
-        let keys = self.touched_keys(other);
-        let found = state.chains().find(&other.rows.keys, self.inputs.null_equals_null());
-        let found = itertools::zip_eq(found, keys)
-            .map(|(entry, touched)| if touched { entry } else { NONE });
-        let mut cursor = state.chains().cursor(found.collect());
+        let cursor = state.chains().cursor(&other.rows.keys, self.inputs.null_equals_null());
+        let mut cursor = cursor.only(self.touched_keys(other));
         let mut matches = Matches::default();
-        while state.chains().advance(&mut cursor, PAIRS_MAX, &mut matches) {
+        while cursor.advance(PAIRS_MAX, &mut matches) {
             let rows = state.gather_batch(&matches.state)?;
             let rows = Delta::new(rows, std::mem::take(&mut matches.weights));
             let keyed = self.inputs.keyed(self.port, rows)?;
