@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::coordinator::Coordinator;
-use super::fabric::{Fabric, LocalFabric, ProgramFactory, TimelyFabric, timely::Mesh};
+use super::fabric::{Fabric, LocalFabric, Mesh, ProgramFactory, TimelyFabric};
 use super::handle::{QUEUE_LENGTH, Runtime};
 use super::source::Feeding;
 use super::table::Table;

@@ -70,7 +70,7 @@ const SEAMS: &[(&str, &[&str])] = &[
             "src/dataflow/eval",
             "src/state/accumulator",
             "src/engine/",
-            "src/error.rs",
+            "src/error",
             "src/sql/",
         ],
     ),

@@ -17,7 +17,7 @@ pub mod timely;
 mod wire;
 
 pub use local::LocalFabric;
-pub use timely::TimelyFabric;
+pub use timely::{Mesh, TimelyFabric};
 
 /// A worker's program, as a fabric drives it. All calls come from one thread at a time.
 pub trait TickProgram: Send {

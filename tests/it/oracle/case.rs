@@ -39,6 +39,11 @@ impl Failure {
         Failure(format!("{what}\n  {}: {} {detail}", error.state().code(), error.message()))
     }
 
+    /// Its first two lines as one.
+    pub fn headline(&self) -> String {
+        self.0.lines().take(2).collect::<Vec<_>>().join(" ## ")
+    }
+
     /// The failure with the whole case as SQL.
     pub fn with_script(self, case: &Case, seed: u64) -> Failure {
         let mut script = format!("-- seed {seed}, {} workers\n", case.workers);

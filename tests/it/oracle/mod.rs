@@ -3,7 +3,8 @@
 //! contents are compared with DataFusion's batch answer to the same text over the same input. A
 //! failing case is shrunk by leaving statements out, and printed as SQL.
 //!
-//! `MILLSTREAM_ORACLE_CASES` and `MILLSTREAM_ORACLE_SEED` choose how many and which.
+//! `MILLSTREAM_ORACLE_CASES` and `MILLSTREAM_ORACLE_SEED` choose how many and which; with
+//! `MILLSTREAM_ORACLE_SURVEY=1` every failure is listed in short and none is shrunk.
 
 mod case;
 mod compare;
@@ -31,6 +32,9 @@ fn run_scripts(seed: u64, first: u64, step: u64, scripts: u64) -> Result<u64, Fa
         let case = Case::generate(seed.wrapping_add(number), VIEWS_PER_SCRIPT);
         match runtime.block_on(case.run()) {
             Ok(views) => compared += views,
+            Err(failure) if setting("MILLSTREAM_ORACLE_SURVEY", 0) == 1 => {
+                println!("seed {}: {}", seed.wrapping_add(number), failure.headline());
+            }
             Err(_) => {
                 let (case, failure) = runtime.block_on(case.shrink());
                 return Err(failure.with_script(&case, seed.wrapping_add(number)));
