@@ -21,6 +21,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
+use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast;
 
@@ -298,7 +299,8 @@ fn base_state() -> SessionState {
             Arc::new(TypeLiterals),
             Arc::new(TypeCoercion::new()),
             Arc::new(PostgresCasts),
-        ]);
+        ])
+        .with_optimizer_rules(optimizer_rules());
     // The first planner that knows an expression plans it.
     builder.expr_planners().get_or_insert_default().insert(0, Arc::new(OperatorPlanner));
     builder.relation_planners().get_or_insert_default().insert(0, Arc::new(WindowPlanner));
@@ -306,6 +308,14 @@ fn base_state() -> SessionState {
     builder.aggregate_functions().get_or_insert_default().extend(function::aggregates());
     builder.window_functions().get_or_insert_default().extend(function::windows());
     builder.build()
+}
+
+/// DataFusion's optimizer rules without the one that splits `sum(x), count(DISTINCT y)` into a sum of
+/// sums: the result type of a sum depends on its argument's, so the outer sum would have another type.
+fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let mut rules = Optimizer::new().rules;
+    rules.retain(|rule| rule.name() != "single_distinct_aggregation_to_group_by");
+    rules
 }
 
 /// What DataFusion's SQL planner may ask.
