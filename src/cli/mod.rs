@@ -1,1 +1,69 @@
-//! (being written)
+//! The command line: `serve`, `sql`, `test`. Flags, environment and configuration file become an engine
+//! and what runs on it; everything is written to standard output or error here and nowhere else.
+
+mod arguments;
+mod log;
+mod serve;
+mod settings;
+mod shell;
+mod table;
+pub mod test;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::error::{Error, Result};
+use arguments::{Arguments, Command};
+use settings::Settings;
+
+/// Runs the command that the process was called with.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            let mut stderr = std::io::stderr().lock();
+            let _closed = writeln!(stderr, "{}", report(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<ExitCode> {
+    settings::check_environment(std::env::vars().map(|(name, _)| name))?;
+    let file = settings::file(arguments.config.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match arguments.command {
+        Command::Serve(given) => {
+            let settings = given.or(file);
+            log::start(&settings, "info")?;
+            runtime.block_on(serve::serve(&settings))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Sql(given) => {
+            let settings =
+                Settings { engine: given.engine.clone(), ..Settings::default() }.or(file);
+            log::start(&settings, "warn")?;
+            shell::run(&runtime, &settings, &given)
+        }
+        Command::Test(given) => {
+            log::start(&file, "error")?;
+            test::run(&given)
+        }
+    }
+}
+
+/// An error as the terminal shows it.
+fn report(error: &Error) -> String {
+    let mut text = format!("error: {error}");
+    if let Some(detail) = error.detail_text() {
+        text.push_str(&format!("\n  {detail}"));
+    }
+    if let Some(hint) = error.hint_text() {
+        text.push_str(&format!("\nhint: {hint}"));
+    }
+    text
+}

@@ -131,6 +131,12 @@ impl Session {
         Ok(Response::CopyIn { columns: count, binary: false })
     }
 
+    /// Whether a `COPY … FROM STDIN` waits for data.
+    #[must_use]
+    pub fn copying(&self) -> bool {
+        self.copy.is_some()
+    }
+
     /// A piece of the data of a running `COPY … FROM STDIN`.
     ///
     /// # Errors

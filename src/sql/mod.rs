@@ -86,6 +86,15 @@ pub fn parse_query(text: &str) -> Result<Box<Query>> {
     parse::fragment(text, |r| r.query())
 }
 
+/// The length of an interval written as text, such as `10 seconds`, in microseconds; months count as 30
+/// days.
+///
+/// # Errors
+/// `22007` if it is not an interval, `22015` if it is out of range.
+pub fn parse_duration_us(text: &str) -> Result<i64> {
+    reader::duration_us(text)
+}
+
 /// Whether an expression is the word `DEFAULT` of `VALUES` and `SET`.
 #[must_use]
 pub fn is_default(expr: &Expr) -> bool {
