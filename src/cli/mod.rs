@@ -44,8 +44,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Sql(given) => {
-            let settings =
-                Settings { engine: given.engine.clone(), ..Settings::default() }.or(file);
+            let settings = Settings::of_engine(given.engine.clone()).or(file);
             log::start(&settings, "warn")?;
             shell::run(&runtime, &settings, &given)
         }

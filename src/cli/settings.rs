@@ -103,6 +103,11 @@ impl TryFrom<String> for Address {
 }
 
 impl Settings {
+    /// Settings that say nothing but these.
+    pub(super) fn of_engine(engine: EngineSettings) -> Settings {
+        Settings { engine, ..Settings::default() }
+    }
+
     /// These settings, and `other`'s where they say nothing.
     pub(super) fn or(self, other: Settings) -> Settings {
         let (engine, rest) = (self.engine, other.engine);
