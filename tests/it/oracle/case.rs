@@ -15,6 +15,8 @@ use super::query::{self, COLUMNS, TABLES};
 #[derive(Clone, Debug)]
 pub struct Case {
     workers: usize,
+    /// Whether the workers are real threads, not simulated ones.
+    threads: bool,
     tables: Vec<String>,
     /// Changes before the views are there: they must be filled.
     before: Vec<String>,
@@ -46,7 +48,8 @@ impl Failure {
 
     /// The failure with the whole case as SQL.
     pub fn with_script(self, case: &Case, seed: u64) -> Failure {
-        let mut script = format!("-- seed {seed}, {} workers\n", case.workers);
+        let kind = if case.threads { "threads" } else { "simulated workers" };
+        let mut script = format!("-- seed {seed}, {} {kind}\n", case.workers);
         for part in case.tables.iter().chain(&case.before) {
             script += &format!("{part};\n");
         }
@@ -76,7 +79,8 @@ impl Case {
         let before = (0..changes.random.random_range(0..3)).map(|_| changes.insert(6)).collect();
         let epochs = (0..changes.random.random_range(2..7)).map(|_| changes.epoch()).collect();
         let views = (0..views).map(|_| query::generate(&mut random)).collect();
-        Case { workers: random.random_range(1..4), tables, before, views, epochs }
+        let workers = random.random_range(1..4);
+        Case { workers, threads: random.random_bool(0.1), tables, before, views, epochs }
     }
 
     /// Runs it. The number of views that could be maintained.
@@ -86,7 +90,7 @@ impl Case {
     pub async fn run(&self) -> Result<u64, Failure> {
         let config = Config {
             workers: self.workers,
-            deterministic: true,
+            deterministic: !self.threads,
             backfill_rows_per_tick: 5,
             ..Config::default()
         };
@@ -148,6 +152,9 @@ impl Case {
         let mut cases = vec![];
         if self.workers > 1 {
             cases.push(Case { workers: 1, ..self.clone() });
+        }
+        if self.threads {
+            cases.push(Case { threads: false, ..self.clone() });
         }
         for index in 0..self.views.len() {
             if self.views.len() > 1 {
