@@ -85,6 +85,7 @@ sql_states! {
     InsufficientPrivilege = "42501",
     InvalidName = "42602",
     GroupingError = "42803",
+    WindowingError = "42P20",
     DatatypeMismatch = "42804",
     WrongObjectType = "42809",
     CannotCoerce = "42846",
@@ -307,10 +308,10 @@ impl From<ArrowError> for Error {
                 Ok(ours) => *ours,
                 Err(other) => match other.downcast::<DataFusionError>() {
                     Ok(inner) => Error::from(*inner),
-                    Err(other) => Error::internal(other.to_string()),
+                    Err(other) => datafusion::of_foreign(&other.to_string()),
                 },
             },
-            other => Error::internal(other.to_string()),
+            other => datafusion::of_foreign(&other.to_string()),
         }
     }
 }

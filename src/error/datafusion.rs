@@ -1,6 +1,7 @@
 //! DataFusion's errors in Postgres' terms. What a user can cause is told apart by kind where there is
 //! one, and else by the words of the message; only a bug of DataFusion's or ours stays `XX000`.
 
+use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
@@ -15,7 +16,7 @@ impl From<DataFusionError> for Error {
                 Ok(ours) => *ours,
                 Err(other) => match other.downcast::<ArrowError>() {
                     Ok(arrow) => Error::from(*arrow),
-                    Err(other) => Error::internal(other.to_string()),
+                    Err(other) => of_foreign(&other.to_string()),
                 },
             },
             DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
@@ -29,9 +30,7 @@ impl From<DataFusionError> for Error {
                 Err(shared) => of_shared(&shared),
             },
             DataFusionError::SchemaError(inner, _) => of_schema(*inner),
-            DataFusionError::NotImplemented(message) => {
-                Error::new(SqlState::FeatureNotSupported, first_line(&message))
-            }
+            DataFusionError::NotImplemented(message) => of_not_implemented(&message),
             DataFusionError::SQL(inner, _) => Error::syntax(inner.to_string()),
             DataFusionError::Plan(message) => of_plan(&message),
             DataFusionError::Execution(message) => of_execution(&message),
@@ -40,6 +39,61 @@ impl From<DataFusionError> for Error {
             }
             other => Error::internal(other.strip_backtrace()),
         }
+    }
+}
+
+/// An error of a library that DataFusion only passes on.
+pub(super) fn of_foreign(message: &str) -> Error {
+    if message.contains("regex parse error") {
+        let reason = message.rsplit("error: ").next().unwrap_or_default().trim();
+        return Error::new(
+            SqlState::InvalidRegularExpression,
+            format!("invalid regular expression: {reason}"),
+        );
+    }
+    Error::internal(message)
+}
+
+fn of_not_implemented(message: &str) -> Error {
+    let message = first_line(message);
+    if let Some((from, to)) =
+        message.strip_prefix("Unsupported CAST from ").and_then(|types| types.split_once(" to "))
+    {
+        let message = format!("cannot cast type {} to {}", sql_name(from), sql_name(to));
+        return Error::new(SqlState::CannotCoerce, message);
+    }
+    Error::new(SqlState::FeatureNotSupported, message)
+}
+
+/// The SQL name of an Arrow type that a message names.
+fn sql_name(text: &str) -> String {
+    match text.trim().parse::<DataType>() {
+        Ok(kind) => pg_name(&kind).to_owned(),
+        Err(_) => text.trim().to_lowercase(),
+    }
+}
+
+/// What the table of types would say, which lies above errors in the house.
+fn pg_name(kind: &DataType) -> &'static str {
+    match kind {
+        DataType::Null => "unknown",
+        DataType::Boolean => "boolean",
+        DataType::Int8 | DataType::UInt8 | DataType::Int16 => "smallint",
+        DataType::UInt16 | DataType::Int32 => "integer",
+        DataType::UInt32 | DataType::Int64 => "bigint",
+        DataType::Float16 | DataType::Float32 => "real",
+        DataType::Float64 => "double precision",
+        DataType::UInt64 | DataType::Decimal128(_, _) | DataType::Decimal256(_, _) => "numeric",
+        DataType::Date32 | DataType::Date64 => "date",
+        DataType::Time32(_) | DataType::Time64(_) => "time without time zone",
+        DataType::Timestamp(_, None) => "timestamp without time zone",
+        DataType::Timestamp(_, Some(_)) => "timestamp with time zone",
+        DataType::Interval(_) | DataType::Duration(_) => "interval",
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "bytea",
+        DataType::FixedSizeBinary(_) => "uuid",
+        DataType::Struct(_) => "record",
+        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(_, _) => "anyarray",
+        _ => "text",
     }
 }
 
@@ -138,6 +192,9 @@ const PLAN: [(&str, SqlState); 27] = [
 
 fn of_plan(message: &str) -> Error {
     let message = first_line(message);
+    if let Some(error) = function_mismatch(&message).or_else(|| reworded(&message)) {
+        return error;
+    }
     if message.contains("one column") {
         return Error::syntax("subquery must return only one column");
     }
@@ -162,6 +219,73 @@ fn of_plan(message: &str) -> Error {
     }
     let state = PLAN.iter().find(|(words, _)| message.contains(words));
     Error::new(state.map_or(SqlState::SyntaxError, |(_, state)| *state), message)
+}
+
+const NO_FUNCTION: &str = "No function matches the given name and argument types";
+
+/// `42883` for a function that does not take its arguments, named with their types.
+fn function_mismatch(message: &str) -> Option<Error> {
+    let call = message.split_once(NO_FUNCTION)?.1.split('\'').nth(1)?;
+    let (name, types) = call.strip_suffix(')')?.split_once('(')?;
+    let mut parts = vec![String::new()];
+    let mut depth = 0;
+    for c in types.chars() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        match (c, depth, parts.last_mut()) {
+            (',', 0, _) => parts.push(String::new()),
+            (c, _, Some(part)) => part.push(c),
+            _ => {}
+        }
+    }
+    let types = parts.iter().filter(|part| !part.trim().is_empty()).map(|part| sql_name(part));
+    let types = types.collect::<Vec<_>>().join(", ");
+    let message = format!("function {name}({types}) does not exist");
+    let hint = format!("{NO_FUNCTION}. You might need to add explicit type casts.");
+    Some(Error::new(SqlState::UndefinedFunction, message).hint(hint))
+}
+
+/// Complaints that Postgres words otherwise.
+fn reworded(message: &str) -> Option<Error> {
+    let returning = || {
+        let kind = message.rsplit(' ').next().unwrap_or_default();
+        sql_name(kind)
+    };
+    let number = |words: &str| {
+        let rest = message.split_once(words)?.1;
+        let digits: String = rest.trim_start().chars().take_while(char::is_ascii_digit).collect();
+        (!digits.is_empty()).then_some(digits)
+    };
+    let (state, text) = if message.contains("non-boolean predicate") {
+        let kind = returning();
+        let text = format!("argument of WHERE must be type boolean, not type {kind}");
+        (SqlState::DatatypeMismatch, text)
+    } else if message.contains("Unary operator 'NOT'") {
+        let text = format!("argument of NOT must be type boolean, not type {}", returning());
+        (SqlState::DatatypeMismatch, text)
+    } else if message.contains("cannot be nested") {
+        (SqlState::GroupingError, "aggregate function calls cannot be nested".to_owned())
+    } else if let Some(position) = number("out of bounds, specified:") {
+        let text = format!("ORDER BY position {position} is not in select list");
+        (SqlState::InvalidColumnReference, text)
+    } else if let Some(position) = number("Cannot find column with position") {
+        let text = format!("GROUP BY position {position} is not in select list");
+        (SqlState::InvalidColumnReference, text)
+    } else if message.contains("not allowed in the WHERE") {
+        (SqlState::GroupingError, "aggregate functions are not allowed in WHERE".to_owned())
+    } else if message.contains("different number of columns")
+        || message.contains("same number of columns")
+    {
+        let operation = message.split_whitespace().next().unwrap_or("UNION").to_uppercase();
+        let text = format!("each {operation} query must have the same number of columns");
+        (SqlState::SyntaxError, text)
+    } else {
+        return None;
+    };
+    Some(Error::new(state, text))
 }
 
 /// The column of DataFusion's complaint that it is neither grouped nor aggregated.

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr::{InList, Placeholder};
+use datafusion::logical_expr::expr::{Case, InList, Placeholder};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan};
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan, Union};
 use datafusion::optimizer::AnalyzerRule;
+use itertools::izip;
 
 use super::function::{ArithmeticOp, arithmetic, cast_function, differs};
-use super::operator::typed;
+use super::operator::{sql_name, typed};
+use crate::error::{Error, SqlState};
 
 /// Marks a parameter whose type nothing has told yet.
 const UNDECLARED: &str = "undeclared";
@@ -24,6 +26,12 @@ pub(crate) struct TypeLiterals;
 
 impl AnalyzerRule for TypeLiterals {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.apply_with_subqueries(|node| {
+            if let LogicalPlan::Union(union) = node {
+                matching_columns(union)?;
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
         rewrite(plan, &type_literals)
     }
 
@@ -74,6 +82,52 @@ fn rewrite(
     Ok(rewritten.data)
 }
 
+/// `42804` where the queries of a UNION have columns that no implicit conversion brings together.
+fn matching_columns(union: &Union) -> Result<()> {
+    let Some((first, others)) = union.inputs.split_first() else { return Ok(()) };
+    for other in others {
+        for (one, other) in izip!(first.schema().fields(), other.schema().fields()) {
+            let (one, other) = (one.data_type(), other.data_type());
+            if one.is_null() || other.is_null() || kind_of(one) == kind_of(other) {
+                continue;
+            }
+            return Err(Error::new(
+                SqlState::DatatypeMismatch,
+                format!("UNION types {} and {} cannot be matched", sql_name(one), sql_name(other)),
+            )
+            .into());
+        }
+    }
+    Ok(())
+}
+
+/// A number per kind of types that convert to each other by themselves.
+fn kind_of(kind: &DataType) -> u8 {
+    match kind {
+        number if number.is_numeric() => 0,
+        text if text.is_string() => 1,
+        DataType::Date32 | DataType::Timestamp(_, _) => 2,
+        DataType::Boolean => 3,
+        DataType::Interval(_) | DataType::Time64(_) => 4,
+        _ => 5,
+    }
+}
+
+fn check_case(case: &Case, schema: &DFSchema) -> Result<()> {
+    let conditions = case.when_then_expr.iter().map(|(when, _)| when);
+    for condition in conditions.filter(|_| case.expr.is_none()) {
+        let kind = condition.get_type(schema)?;
+        if !matches!(kind, DataType::Boolean | DataType::Null) {
+            return Err(Error::new(
+                SqlState::DatatypeMismatch,
+                format!("argument of CASE/WHEN must be type boolean, not type {}", sql_name(&kind)),
+            )
+            .into());
+        }
+    }
+    Ok(())
+}
+
 fn type_literals(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let expr = match expr {
         // `$1::type` declares the parameter's type. (The cast is visited after what it converts,
@@ -93,6 +147,10 @@ fn type_literals(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::Placeholder(Placeholder { id, field: None }) => {
             let field = Some(Arc::new(Field::new(UNDECLARED, DataType::Utf8, true)));
             return Ok(Transformed::yes(Expr::Placeholder(Placeholder { id, field })));
+        }
+        Expr::Case(case) => {
+            check_case(&case, schema)?;
+            Expr::Case(case)
         }
         other => other,
     };

@@ -19,7 +19,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::expr::{ScalarFunction, WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::{
-    Distinct, DistinctOn, Expr, LogicalPlan, LogicalPlanBuilder, Subquery, Volatility,
+    Distinct, DistinctOn, Expr, LogicalPlan, LogicalPlanBuilder, Volatility,
     WindowFunctionDefinition, lit,
 };
 use datafusion::optimizer::decorrelate_lateral_join::DecorrelateLateralJoin;
@@ -35,7 +35,7 @@ use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::optimizer::{Optimizer, OptimizerContext, OptimizerRule};
 
-use super::function::single_value;
+use super::subquery::single_values;
 use crate::error::{Error, Result};
 
 /// `plan`, analyzed, in the form that is lowered.
@@ -95,76 +95,6 @@ fn first_rows(
         .filter(datafusion::logical_expr::col(name).eq(lit(1_i64)))?
         .project(columns.collect::<Vec<_>>())?
         .build()
-}
-
-/// Scalar subqueries that might return several rows, checked: their value is `single_value` of
-/// theirs. Uncorrelated ones too if `all`; DataFusion checks those where it runs them itself.
-pub(crate) fn single_values(plan: LogicalPlan, all: bool) -> Result<LogicalPlan> {
-    let rewritten = plan.transform_down_with_subqueries(|node| {
-        node.map_expressions(|expr| {
-            expr.transform_down(|part| match part {
-                Expr::ScalarSubquery(subquery)
-                    if (all || !subquery.outer_ref_columns.is_empty())
-                        && !at_most_one_row(&subquery.subquery) =>
-                {
-                    let subquery = checked(subquery)?;
-                    Ok(Transformed::yes(Expr::ScalarSubquery(subquery)))
-                }
-                other => Ok(Transformed::no(other)),
-            })
-        })
-    })?;
-    Ok(rewritten.data)
-}
-
-fn at_most_one_row(plan: &LogicalPlan) -> bool {
-    match plan {
-        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
-        LogicalPlan::EmptyRelation(_) => true,
-        LogicalPlan::Values(values) => values.values.len() <= 1,
-        LogicalPlan::Limit(limit) => {
-            let one = matches!(
-                limit.fetch.as_deref().and_then(Expr::as_literal),
-                Some(datafusion::common::ScalarValue::Int64(Some(0 | 1)))
-            );
-            one || at_most_one_row(&limit.input)
-        }
-        LogicalPlan::Projection(projection) => at_most_one_row(&projection.input),
-        LogicalPlan::Filter(filter) => at_most_one_row(&filter.input),
-        LogicalPlan::Sort(sort) => at_most_one_row(&sort.input),
-        LogicalPlan::SubqueryAlias(alias) => at_most_one_row(&alias.input),
-        LogicalPlan::Distinct(Distinct::All(input)) => at_most_one_row(input),
-        _ => false,
-    }
-}
-
-fn checked(subquery: Subquery) -> datafusion::common::Result<Subquery> {
-    let Subquery { subquery, outer_ref_columns, spans } = subquery;
-    // Sorting decides nothing about a single row, and would stand in the way of decorrelation.
-    let mut plan = subquery.as_ref();
-    while let LogicalPlan::Sort(sort) = plan
-        && sort.fetch.is_none()
-    {
-        plan = &sort.input;
-    }
-    let (input, value, name) = match plan {
-        LogicalPlan::Projection(projection) if projection.expr.len() == 1 => {
-            let value = projection.expr[0].clone();
-            let name = value.schema_name().to_string();
-            (projection.input.as_ref().clone(), value.unalias(), name)
-        }
-        other => {
-            let column = other.schema().columns().swap_remove(0);
-            let name = column.name.clone();
-            (other.clone(), Expr::Column(column), name)
-        }
-    };
-    let value = single_value().call(vec![value]).alias("__single_value");
-    let plan = LogicalPlanBuilder::from(input)
-        .aggregate(Vec::<Expr>::new(), vec![value])?
-        .project(vec![datafusion::logical_expr::col("__single_value").alias(name)])?
-        .build()?;
-    Ok(Subquery { subquery: Arc::new(plan), outer_ref_columns, spans })
 }
 
 /// Refuses functions whose value changes while the rows stay the same.

@@ -37,6 +37,7 @@ mod prune;
 pub mod relation;
 pub mod scalar;
 pub mod select;
+mod subquery;
 mod syntax;
 mod type_name;
 pub mod view;

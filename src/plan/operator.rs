@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
-use datafusion::common::{DFSchema, Result as DataFusionResult, ScalarValue};
+use datafusion::common::{DFSchema, Diagnostic, Result as DataFusionResult, ScalarValue};
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use super::function::{ArithmeticOp, arithmetic, decimal_of, is_integer};
+use super::function::{ArithmeticOp, arithmetic, decimal_of, extract, is_integer};
 use crate::error::{Error, Result, SqlState};
 use crate::types::{pg_type, text};
 
@@ -25,8 +26,20 @@ impl ExprPlanner for OperatorPlanner {
         schema: &DFSchema,
     ) -> DataFusionResult<PlannerResult<RawBinaryExpr>> {
         let RawBinaryExpr { op, left, right } = expr;
-        let operands = Operands::new(left, right, schema)?;
-        Ok(resolve(op, operands)?)
+        // A column's place is the nearest known to an operator's.
+        let spans = [&left, &right].into_iter().find_map(|operand| operand.spans()?.first());
+        let resolved = Operands::new(left, right, schema).and_then(|both| resolve(op, both));
+        resolved.map_err(|error| match spans {
+            Some(span) => {
+                let diagnostic = Diagnostic::new_error(error.message(), Some(span));
+                DataFusionError::from(error).with_diagnostic(diagnostic)
+            }
+            None => error.into(),
+        })
+    }
+
+    fn plan_extract(&self, args: Vec<Expr>) -> DataFusionResult<PlannerResult<Vec<Expr>>> {
+        Ok(PlannerResult::Planned(extract().call(args)))
     }
 }
 

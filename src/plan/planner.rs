@@ -6,22 +6,26 @@ use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use chrono::DateTime;
+use datafusion::catalog::TableFunctionArgs;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DFSchema, Result as DataFusionResult, TableReference};
+use datafusion::datasource::provider_as_source;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::context::SessionConfig;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::planner::{
     ContextProvider, ExprPlanner, RelationPlanner, TypePlanner,
 };
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{
-    AggregateUDF, ExprSchemable, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF,
+    AggregateUDF, Expr, ExprSchemable, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF,
     TableSource, WindowFunctionDefinition, WindowUDF,
 };
 use datafusion::optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast;
 
@@ -35,7 +39,7 @@ use super::syntax::Functions;
 use super::type_name::SqlTypes;
 use super::view::ViewPlan;
 use super::window::WindowPlanner;
-use super::{assign, check, error, function, logical, prune, syntax, window};
+use super::{assign, check, error, function, logical, prune, subquery, syntax, window};
 use crate::error::{Error, Result, SqlState};
 use crate::sql::Positions;
 use crate::types::ObjectId;
@@ -95,7 +99,7 @@ impl Planner {
         parameters: &[Option<DataType>],
     ) -> Result<Select> {
         let plan = self.logical(query, text, parameters)?;
-        let plan = logical::single_values(window::expand(plan)?, false)?;
+        let plan = subquery::single_values(window::expand(plan)?, false)?;
         let plan = self.analyzed(plan, text)?;
         let schema = visible_schema(plan.schema().inner());
         Ok(Select {
@@ -227,7 +231,7 @@ impl Planner {
         let plan = planner
             .sql_statement_to_plan_with_context(statement, &mut context)
             .map_err(|error| error::located(error, text))?;
-        logical::distinct_on(plan, &self.row_number())
+        logical::distinct_on(subquery::predicates(plan)?, &self.row_number())
     }
 }
 
@@ -333,12 +337,33 @@ impl ContextProvider for Provider<'_> {
         })?;
         let view = match &relation.body {
             Body::Provided(table) => {
-                return Ok(datafusion::datasource::provider_as_source(Arc::clone(table)));
+                return Ok(provider_as_source(Arc::clone(table)));
             }
             Body::View { query, text } => Some(self.planner.logical(query, text, &[])?),
             Body::Stored => None,
         };
         Ok(Arc::new(RelationSource::new(relation, view)))
+    }
+
+    fn get_table_function_source(
+        &self,
+        name: &str,
+        args: Vec<Expr>,
+    ) -> DataFusionResult<Arc<dyn TableSource>> {
+        let state = &self.planner.state;
+        let function = state.table_functions().get(name).ok_or_else(|| {
+            let error = format!("function {name} does not exist");
+            Error::new(SqlState::UndefinedFunction, error)
+                .did_you_mean(name, state.table_functions().keys().map(String::as_str))
+        })?;
+        let simplifier = ExprSimplifier::new(SimplifyContext::default());
+        let schema = DFSchema::empty();
+        let args = args
+            .into_iter()
+            .map(|arg| simplifier.simplify(simplifier.coerce(arg, &schema)?))
+            .collect::<DataFusionResult<Vec<_>>>()?;
+        let args = TableFunctionArgs::new(&args, state.as_ref());
+        Ok(provider_as_source(function.create_table_provider_with_args(args)?))
     }
 
     fn create_cte_work_table(
@@ -347,7 +372,7 @@ impl ContextProvider for Provider<'_> {
         schema: Arc<Schema>,
     ) -> DataFusionResult<Arc<dyn TableSource>> {
         let table = datafusion::datasource::cte_worktable::CteWorkTable::new(name, schema);
-        Ok(datafusion::datasource::provider_as_source(Arc::new(table)))
+        Ok(provider_as_source(Arc::new(table)))
     }
 
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {

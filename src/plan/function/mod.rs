@@ -5,9 +5,15 @@ mod cast;
 mod decimal;
 mod float_sum;
 mod rank;
+mod rounding;
 mod session;
+mod simple;
 mod single_value;
 mod sum;
+mod text;
+mod time_format;
+mod time_part;
+mod tumble_start;
 mod window_bound;
 
 use std::sync::Arc;
@@ -19,6 +25,7 @@ pub(crate) use arithmetic::{ArithmeticOp, arithmetic};
 pub(crate) use cast::{cast_function, differs};
 pub(crate) use decimal::{decimal_of, is_integer};
 pub(crate) use single_value::{SINGLE_VALUE, single_value};
+pub(crate) use time_part::extract;
 pub(crate) use window_bound::window_bound;
 
 /// Functions whose value the session decides.
@@ -28,7 +35,9 @@ pub(crate) fn of_session(session: &Session) -> Vec<Arc<ScalarUDF>> {
 
 /// Scalar functions that take the place of DataFusion's of the same name.
 pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
-    vec![]
+    let groups =
+        [rounding::all(), time_part::all(), time_format::all(), text::all(), tumble_start::all()];
+    groups.into_iter().flatten().collect()
 }
 
 /// Aggregate functions that take the place of DataFusion's of the same name.

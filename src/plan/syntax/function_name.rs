@@ -47,6 +47,12 @@ const SPECIAL: [&str; 9] = [
 ];
 
 impl Functions<'_> {
+    fn only_window(&self, name: &str) -> bool {
+        self.state.window_functions().contains_key(name)
+            && !self.state.aggregate_functions().contains_key(name)
+            && !self.state.scalar_functions().contains_key(name)
+    }
+
     fn known(&self, name: &str) -> bool {
         self.state.scalar_functions().contains_key(name)
             || self.state.aggregate_functions().contains_key(name)
@@ -59,6 +65,12 @@ impl Functions<'_> {
     /// `42883` if there is no function of this name.
     pub(super) fn check(&self, function: &Function) -> Result<()> {
         let name = last_part(&function.name);
+        if function.over.is_none() && self.only_window(&name) {
+            return Err(Error::new(
+                SqlState::WrongObjectType,
+                format!("window function {name} requires an OVER clause"),
+            ));
+        }
         if self.known(&name) {
             return Ok(());
         }
@@ -137,7 +149,7 @@ pub(super) fn rewrite(expr: &mut Expr) {
             if let Some(time) = plain(time) {
                 let part = if part == "dayofyear" { "doy" } else { part };
                 let part = Value::SingleQuotedString(part.to_owned()).with_empty_span();
-                *expr = call("date_part", vec![Expr::Value(part), time]);
+                *expr = call("time_part", vec![Expr::Value(part), time]);
             }
         }
         _ => {}

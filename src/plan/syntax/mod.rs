@@ -9,14 +9,14 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Fetch, GroupByExpr, LimitClause,
-    OrderByKind, Query, Select, SetExpr, SetOperator, SetQuantifier, Spanned, TableFactor, Value,
-    VisitMut, VisitorMut,
+    ObjectName, OrderByKind, Query, Select, SetExpr, SetOperator, SetQuantifier, Spanned,
+    TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 pub(crate) use column_name::visible;
 pub(crate) use function_name::Functions;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, SqlState};
 use crate::sql::Positions;
 
 /// `query` as DataFusion is to plan it.
@@ -100,6 +100,14 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        if let Some(condition) = &select.selection
+            && let ControlFlow::Break(call) = condition.visit(&mut WindowCalls::default())
+        {
+            let message = "window functions are not allowed in WHERE";
+            let error = Error::new(SqlState::WindowingError, message)
+                .hint("Compute it in a subquery and filter its rows, or use QUALIFY.");
+            return self.fail(error, &call);
+        }
         column_name::name_items(&mut select.projection);
         ControlFlow::Continue(())
     }
@@ -148,6 +156,35 @@ impl VisitorMut for Rewriter<'_> {
             _ => {}
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// Finds a window function of this very query, not of a subquery.
+#[derive(Default)]
+struct WindowCalls {
+    depth: usize,
+}
+
+impl Visitor for WindowCalls {
+    type Break = ObjectName;
+
+    fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<ObjectName> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<ObjectName> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<ObjectName> {
+        match expr {
+            Expr::Function(function) if function.over.is_some() && self.depth == 0 => {
+                ControlFlow::Break(function.name.clone())
+            }
+            _ => ControlFlow::Continue(()),
+        }
     }
 }
 

@@ -155,7 +155,7 @@ pub(super) fn view(sql: &str) -> Result<ViewPlan> {
 pub(super) fn plan(sql: &str) -> String {
     match view(sql) {
         Ok(view) => format!("\n{}\n", explain::view(&view)),
-        Err(error) => panic!("{sql}: {}", describe(&error)),
+        Err(error) => format!("\n{}\n", describe(&error)),
     }
 }
 

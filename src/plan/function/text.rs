@@ -1,0 +1,61 @@
+//! Functions on texts that DataFusion has not: those of Flink that Nexmark's queries call, and
+//! `pg_typeof`.
+
+use std::sync::Arc;
+
+use arrow::array::types::Int64Type;
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::datatypes::DataType;
+use datafusion::logical_expr::ScalarUDF;
+use itertools::izip;
+
+use super::simple::simple;
+use crate::error::Result;
+use crate::plan::operator::sql_name;
+
+/// The functions.
+pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
+    vec![
+        simple(
+            "split_index",
+            text_text_number,
+            |_, _| Ok(Some(DataType::Utf8)),
+            |args, _| split_index(args),
+        ),
+        simple(
+            "pg_typeof",
+            |types| Some(types.to_vec()),
+            |_, _| Ok(Some(DataType::Utf8)),
+            |args, _| {
+                let name = sql_name(args[0].data_type());
+                Ok(Arc::new(StringArray::from(vec![name; args[0].len()])))
+            },
+        ),
+    ]
+}
+
+fn text_text_number(types: &[DataType]) -> Option<Vec<DataType>> {
+    match types {
+        [_, _, number] if number.is_integer() || number.is_null() => {
+            Some(vec![DataType::Utf8, DataType::Utf8, DataType::Int64])
+        }
+        _ => None,
+    }
+}
+
+/// The part at a position counted from zero; null if there is none.
+fn split_index(args: &[ArrayRef]) -> Result<ArrayRef> {
+    let texts = args[0].as_string::<i32>();
+    let separators = args[1].as_string::<i32>();
+    let indexes = args[2].as_primitive::<Int64Type>();
+    let part = |(text, separator, index): (Option<&str>, Option<&str>, Option<i64>)| {
+        let (text, separator, index) = (text?, separator?, usize::try_from(index?).ok()?);
+        match separator {
+            "" => None,
+            separator => text.split(separator).nth(index).map(str::to_owned),
+        }
+    };
+    let parts = izip!(texts.iter(), separators.iter(), indexes.iter()).map(part);
+    debug_assert_eq!(texts.len(), separators.len(), "columns have as many rows each");
+    Ok(Arc::new(parts.collect::<StringArray>()))
+}

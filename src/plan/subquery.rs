@@ -1,0 +1,225 @@
+//! Subqueries whose meaning DataFusion's rewrites would lose: scalar ones that might return several
+//! rows, `IN` with nulls under `OR` and `NOT`, and predicates outside of WHERE.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, ExprSchema, Result as DataFusionResult, ScalarValue};
+use datafusion::functions_aggregate::expr_fn::count;
+use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction_owned};
+use datafusion::logical_expr::{
+    BinaryExpr, Distinct, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator,
+    Subquery, lit, when,
+};
+
+use super::function::single_value;
+use crate::error::Result;
+
+/// Scalar subqueries that might return several rows, checked: their value is `single_value` of
+/// theirs. Uncorrelated ones too if `all`; DataFusion checks those where it runs them itself.
+pub(crate) fn single_values(plan: LogicalPlan, all: bool) -> Result<LogicalPlan> {
+    let rewritten = plan.transform_down_with_subqueries(|node| {
+        node.map_expressions(|expr| {
+            expr.transform_down(|part| match part {
+                Expr::ScalarSubquery(subquery)
+                    if (all || !subquery.outer_ref_columns.is_empty())
+                        && !at_most_one_row(&subquery.subquery) =>
+                {
+                    let subquery = checked(subquery)?;
+                    Ok(Transformed::yes(Expr::ScalarSubquery(subquery)))
+                }
+                other => Ok(Transformed::no(other)),
+            })
+        })
+    })?;
+    Ok(rewritten.data)
+}
+
+fn at_most_one_row(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+        LogicalPlan::EmptyRelation(_) => true,
+        LogicalPlan::Values(values) => values.values.len() <= 1,
+        LogicalPlan::Limit(limit) => {
+            let one = matches!(
+                limit.fetch.as_deref().and_then(Expr::as_literal),
+                Some(ScalarValue::Int64(Some(0 | 1)))
+            );
+            one || at_most_one_row(&limit.input)
+        }
+        LogicalPlan::Projection(projection) => at_most_one_row(&projection.input),
+        LogicalPlan::Filter(filter) => at_most_one_row(&filter.input),
+        LogicalPlan::Sort(sort) => at_most_one_row(&sort.input),
+        LogicalPlan::SubqueryAlias(alias) => at_most_one_row(&alias.input),
+        LogicalPlan::Distinct(Distinct::All(input)) => at_most_one_row(input),
+        _ => false,
+    }
+}
+
+fn checked(subquery: Subquery) -> DataFusionResult<Subquery> {
+    const VALUE: &str = "__single_value";
+    let Subquery { subquery, outer_ref_columns, spans } = subquery;
+    // Sorting decides nothing about a single row, and would stand in the way of decorrelation.
+    let mut plan = subquery.as_ref();
+    while let LogicalPlan::Sort(sort) = plan
+        && sort.fetch.is_none()
+    {
+        plan = &sort.input;
+    }
+    let (input, value, name) = match plan {
+        LogicalPlan::Projection(projection) if projection.expr.len() == 1 => {
+            let value = projection.expr[0].clone();
+            let name = value.schema_name().to_string();
+            (projection.input.as_ref().clone(), value.unalias(), name)
+        }
+        other => {
+            let column = other.schema().columns().swap_remove(0);
+            let name = column.name.clone();
+            (other.clone(), Expr::Column(column), name)
+        }
+    };
+    let value = single_value().call(vec![value]).alias(VALUE);
+    let plan = LogicalPlanBuilder::from(input)
+        .aggregate(Vec::<Expr>::new(), vec![value])?
+        .project(vec![datafusion::logical_expr::col(VALUE).alias(name)])?
+        .build()?;
+    Ok(Subquery { subquery: Arc::new(plan), outer_ref_columns, spans })
+}
+
+/// `IN` and `EXISTS` in forms that DataFusion decorrelates with their three-valued meaning.
+pub(crate) fn predicates(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let rewritten = plan.transform_up_with_subqueries(|node| match node {
+        LogicalPlan::Filter(filter) => {
+            let schema = Arc::clone(filter.input.schema());
+            let conditions = split_conjunction_owned(filter.predicate).into_iter();
+            let conditions = conditions.map(|condition| match condition {
+                // At the top, false and null are the same, and NOT IN has its own join.
+                Expr::InSubquery(_) => Ok(condition),
+                Expr::Not(inner) if matches!(*inner, Expr::InSubquery(_)) => Ok(Expr::Not(inner)),
+                other => within_or(other, &schema),
+            });
+            let predicate = conjunction(conditions.collect::<DataFusionResult<Vec<_>>>()?);
+            let predicate = predicate.unwrap_or_else(|| lit(true));
+            let filter = Filter::try_new(predicate, filter.input)?;
+            Ok(Transformed::yes(LogicalPlan::Filter(filter)))
+        }
+        LogicalPlan::Projection(_) => {
+            let schema = merge_schema(&node.inputs());
+            let mapped = node.map_expressions(|expr| {
+                let name = expr.schema_name().to_string();
+                let expr = expr.transform_down(|part| known_in(part, &schema))?;
+                let expr = expr.transform_data(|expr| expr.transform_down(exists_as_count))?;
+                expr.map_data(|expr| expr.alias_if_changed(name))
+            })?;
+            match mapped.transformed {
+                true => mapped.map_data(LogicalPlan::recompute_schema),
+                false => Ok(mapped),
+            }
+        }
+        other => Ok(Transformed::no(other)),
+    })?;
+    Ok(rewritten.data)
+}
+
+/// A condition of which only truth matters: under AND and OR, `IN` without NOT may stay.
+fn within_or(expr: Expr, schema: &DFSchema) -> DataFusionResult<Expr> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
+            let left = Box::new(within_or(*left, schema)?);
+            let right = Box::new(within_or(*right, schema)?);
+            Ok(Expr::BinaryExpr(BinaryExpr { left, op, right }))
+        }
+        Expr::InSubquery(InSubquery { negated: false, .. }) => Ok(expr),
+        Expr::InSubquery(InSubquery { expr, subquery, negated: true }) => {
+            truly_not_in(*expr, &subquery, schema)
+        }
+        other => Ok(other.transform_down(|part| known_in(part, schema))?.data),
+    }
+}
+
+/// `x NOT IN (SELECT y …)` where null is as good as false: no `y` equals `x`, none is null, and if `x`
+/// is null there is none.
+fn truly_not_in(x: Expr, subquery: &Subquery, schema: &DFSchema) -> DataFusionResult<Expr> {
+    let [equal, unknown] = existences(&x, subquery, schema)?;
+    let mut truth = Expr::Not(Box::new(equal)).and(Expr::Not(Box::new(unknown)));
+    if x.nullable(schema)? {
+        let empty = Expr::Not(Box::new(exists(subquery, None)?));
+        truth = truth.and(x.is_not_null().or(empty));
+    }
+    Ok(truth)
+}
+
+/// Whether some `y` equals `x`, and whether some `y` is null.
+fn existences(x: &Expr, subquery: &Subquery, schema: &DFSchema) -> DataFusionResult<[Expr; 2]> {
+    let y = Expr::Column(subquery.subquery.schema().columns().swap_remove(0));
+    let outer = outer(x.clone(), schema)?;
+    let mut equal = exists(subquery, Some(outer.clone().eq(y.clone())))?;
+    if let Expr::Exists(Exists { subquery, .. }) = &mut equal {
+        outer.apply(|part| {
+            if let Expr::OuterReferenceColumn(_, _) = part {
+                subquery.outer_ref_columns.push(part.clone());
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+    }
+    Ok([equal, exists(subquery, Some(y.is_null()))?])
+}
+
+/// `x IN (SELECT y …)` by existence: true if some `y` equals `x`; else null if some `y` is null, or
+/// `x` is and there is any `y`; else false.
+fn known_in(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>> {
+    let Expr::InSubquery(InSubquery { expr: x, subquery, negated }) = expr else {
+        return Ok(Transformed::no(expr));
+    };
+    let [equal, mut unknown] = existences(&x, &subquery, schema)?;
+    if x.nullable(schema)? {
+        unknown = unknown.or(x.is_null().and(exists(&subquery, None)?));
+    }
+    let known = when(equal, lit(!negated))
+        .when(unknown, Expr::Literal(ScalarValue::Boolean(None), None))
+        .otherwise(lit(negated))?;
+    Ok(Transformed::yes(known))
+}
+
+/// Whether rows of `subquery` satisfy `condition`.
+fn exists(subquery: &Subquery, condition: Option<Expr>) -> DataFusionResult<Expr> {
+    let Subquery { subquery, outer_ref_columns, spans } = subquery.clone();
+    let plan = match condition {
+        Some(condition) => Arc::new(
+            LogicalPlanBuilder::from(subquery.as_ref().clone()).filter(condition)?.build()?,
+        ),
+        None => subquery,
+    };
+    let subquery = Subquery { subquery: plan, outer_ref_columns, spans };
+    Ok(Expr::Exists(Exists { subquery, negated: false }))
+}
+
+/// `expr` as seen from a subquery.
+fn outer(expr: Expr, schema: &DFSchema) -> DataFusionResult<Expr> {
+    let moved = expr.transform_up(|part| match part {
+        Expr::Column(column) => {
+            let field = Arc::clone(schema.field_from_column(&column)?);
+            Ok(Transformed::yes(Expr::OuterReferenceColumn(field, column)))
+        }
+        other => Ok(Transformed::no(other)),
+    })?;
+    Ok(moved.data)
+}
+
+/// `EXISTS` as a scalar subquery, which DataFusion decorrelates in a select list too.
+fn exists_as_count(expr: Expr) -> DataFusionResult<Transformed<Expr>> {
+    let Expr::Exists(Exists { subquery, negated }) = expr else {
+        return Ok(Transformed::no(expr));
+    };
+    let Subquery { subquery, outer_ref_columns, spans } = subquery;
+    let rows = count(lit(1_i64)).alias("rows");
+    let some = datafusion::logical_expr::col("rows").gt(lit(0_i64));
+    let some = if negated { Expr::Not(Box::new(some)) } else { some };
+    let plan = LogicalPlanBuilder::from(subquery.as_ref().clone())
+        .aggregate(Vec::<Expr>::new(), vec![rows])?
+        .project(vec![some.alias("exists")])?
+        .build()?;
+    let subquery = Subquery { subquery: Arc::new(plan), outer_ref_columns, spans };
+    Ok(Transformed::yes(Expr::ScalarSubquery(subquery)))
+}
