@@ -73,7 +73,7 @@ pub(super) struct SqlArguments {
 
 /// Arguments of `test`.
 #[derive(Args, Clone, Debug, Default)]
-pub struct TestArguments {
+pub(super) struct TestArguments {
     /// Files, or directories to search for `.slt` files.
     #[arg(required = true, value_name = "PATH")]
     pub(super) paths: Vec<PathBuf>,

@@ -140,7 +140,7 @@ pub(super) fn alter(r: &Reader<'_>, start: usize) -> Error {
         ("seek", recreate),
         ("sequence", ""),
         ("set", ""),
-        ("swap", "Use RENAME TO three times in a transaction-free moment."),
+        ("swap", "Use RENAME TO."),
         ("system", "Settings come from flags, environment and configuration file."),
         ("type", ""),
         ("user", "Who may connect is set by the server's configuration."),

@@ -421,3 +421,9 @@ fn the_rest_is_read() {
         one(text);
     }
 }
+
+#[test]
+fn the_example_is_read() {
+    let statements = parse(include_str!("../../../examples/flights.sql")).unwrap();
+    assert!(statements.len() > 10);
+}
