@@ -6,6 +6,7 @@ use std::ops::Range;
 use itertools::Itertools;
 
 use super::index::{NONE, RowIndex};
+use super::key_bytes::KeyBytes;
 use super::segmented::SegmentedVec;
 use crate::types::key::{KeyBatch, KeyEncoder, Keys};
 
@@ -435,58 +436,5 @@ impl Chains {
     pub fn cursor<'a>(&'a self, keys: &'a KeyBatch, null_equals_null: bool) -> Cursor<'a> {
         let (heads, first, at) = (vec![], 0, 0);
         Cursor { chains: self, keys, null_equals_null, wanted: None, heads, first, at }
-    }
-}
-
-/// The bytes of keys, each behind its length.
-#[derive(Debug, Default)]
-struct KeyBytes {
-    blocks: Vec<Vec<u8>>,
-    used: usize,
-    garbage: usize,
-}
-
-impl KeyBytes {
-    const NOWHERE: u64 = u64::MAX;
-    const BLOCK_SIZE: usize = 1 << 18;
-    const LENGTH_SIZE: usize = 4;
-
-    fn get(&self, place: u64) -> &[u8] {
-        let block = &self.blocks[(place >> 32) as usize][(place & 0xffff_ffff) as usize..];
-        let (length, rest) = block
-            .split_first_chunk::<{ KeyBytes::LENGTH_SIZE }>()
-            .expect("a key starts with its length");
-        &rest[..u32::from_le_bytes(*length) as usize]
-    }
-
-    fn push(&mut self, key: &[u8]) -> u64 {
-        let size = key.len() + KeyBytes::LENGTH_SIZE;
-        if self.blocks.last().is_none_or(|block| block.len() + size > KeyBytes::BLOCK_SIZE) {
-            // The first block grows with the state; a key longer than a block has one to itself.
-            let capacity =
-                if self.blocks.is_empty() { size } else { KeyBytes::BLOCK_SIZE.max(size) };
-            self.blocks.push(Vec::with_capacity(capacity));
-        }
-        let number = self.blocks.len() - 1;
-        let block = &mut self.blocks[number];
-        let place = (number as u64) << 32 | block.len() as u64;
-        block.extend_from_slice(
-            &u32::try_from(key.len()).expect("a key is below 4 GB").to_le_bytes(),
-        );
-        block.extend_from_slice(key);
-        self.used += size;
-        place
-    }
-
-    fn forget(&mut self, place: u64) {
-        self.garbage += self.get(place).len() + KeyBytes::LENGTH_SIZE;
-    }
-
-    fn mostly_garbage(&self) -> bool {
-        self.garbage > KeyBytes::BLOCK_SIZE && self.garbage * 2 > self.used
-    }
-
-    fn byte_size(&self) -> usize {
-        self.blocks.iter().map(Vec::capacity).sum()
     }
 }

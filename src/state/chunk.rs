@@ -56,9 +56,9 @@ impl Chunks {
         &self.schema
     }
 
-    /// Number of chunk numbers in use or released: all row numbers are below this times 64 K.
+    /// Number of chunks in use or released: all row numbers are below this times 64 K.
     #[must_use]
-    pub fn len(&self) -> u32 {
+    pub fn count(&self) -> u32 {
         u32::try_from(self.chunks.len()).expect("at most CHUNKS_MAX chunks")
     }
 
@@ -109,7 +109,7 @@ impl Chunks {
         let open = self.free.pop().unwrap_or_else(|| {
             assert!(self.chunks.len() < CHUNKS_MAX, "checked when rows are staged");
             self.chunks.push(Chunk::default());
-            self.len() - 1
+            self.count() - 1
         });
         self.open = Some(open);
         open
@@ -253,7 +253,7 @@ mod tests {
             chunks.append(&RecordBatch::try_new(Arc::clone(&schema), columns).unwrap(), &mut rows);
             next += length;
         }
-        assert!((0..chunks.len()).all(|chunk| chunks.pieces(chunk).count() <= 6 * FAN_IN));
+        assert!((0..chunks.count()).all(|chunk| chunks.pieces(chunk).count() <= 6 * FAN_IN));
         let picked: Vec<usize> = (0..rows.len()).rev().step_by(17).collect();
         let numbers: Vec<u32> = picked.iter().map(|&at| rows[at]).collect();
         let columns = chunks.gather(&numbers, &[1, 0]).unwrap();

@@ -4,7 +4,7 @@
 //! The index stores no keys: it names candidate rows and the caller compares. What a "row" is (a
 //! group, a key's entry, a row of an arrangement) is the caller's business.
 
-use itertools::izip;
+use itertools::Itertools;
 
 /// Stands for "no row" wherever row numbers are kept.
 pub const NONE: u32 = u32::MAX;
@@ -174,7 +174,7 @@ impl RowIndex {
     /// The first pass: reads the home slots of a batch. The reads do not depend on each other, so the
     /// processor overlaps their cache misses; the second pass then finds the lines in the cache.
     fn touch(&self, batch: &[u64], homes: &mut [Home; BATCH]) {
-        for (home, &hash) in izip!(&mut homes[..batch.len()], batch) {
+        for (home, &hash) in homes[..batch.len()].iter_mut().zip_eq(batch) {
             *home = self.table(hash).home(hash);
         }
     }

@@ -8,6 +8,7 @@ pub mod chunk;
 pub mod exact_float;
 pub mod groups;
 pub mod index;
+mod key_bytes;
 pub mod ordered;
 pub mod ordered_rows;
 pub mod saved;

@@ -246,7 +246,10 @@ async fn parameters_and_cursors() {
         &mut session,
         &[
             ("CREATE TABLE t (a int, b text)", &["CREATE TABLE"]),
-            ("INSERT INTO t SELECT i, 'r' || i FROM generate_series(1, 5) AS g(i)", &["INSERT 0 5"]),
+            (
+                "INSERT INTO t SELECT i, 'r' || i FROM generate_series(1, 5) AS g(i)",
+                &["INSERT 0 5"],
+            ),
             ("PREPARE p AS SELECT b FROM t WHERE a = $1", &["PREPARE"]),
             ("EXECUTE p(3)", &["r3"]),
             ("DEALLOCATE p", &["DEALLOCATE"]),
@@ -260,7 +263,8 @@ async fn parameters_and_cursors() {
         ],
     )
     .await;
-    let parsed = session.parse("INSERT INTO t VALUES ($1, $2) RETURNING a").expect("parses").remove(0);
+    let parsed =
+        session.parse("INSERT INTO t VALUES ($1, $2) RETURNING a").expect("parses").remove(0);
     let prepared = session.prepare(parsed, &[]).await.expect("prepares");
     let types: Vec<_> = prepared.params.iter().map(|param| param.data_type().to_string()).collect();
     assert_eq!(types, ["Int32", "Utf8"]);

@@ -13,7 +13,7 @@ use arrow::compute::{SortOptions, take};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Arrangement, ChunkCount, Staged};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::state::chain::PART;
 use crate::types::key::KeyBatch;
 use crate::types::{self, Delta, Weights};
@@ -98,10 +98,10 @@ impl Arrangement {
     }
 
     /// Adds the values of rows, and returns their numbers.
-    fn store(&mut self, batch: &RecordBatch) -> Vec<u32> {
+    pub(super) fn store(&mut self, batch: &RecordBatch) -> Vec<u32> {
         let mut numbers = Vec::with_capacity(batch.num_rows());
         self.chunks.append(batch, &mut numbers);
-        self.counts.resize(self.chunks.len() as usize, ChunkCount::default());
+        self.counts.resize(self.chunks.count() as usize, ChunkCount::default());
         numbers
     }
 
@@ -350,7 +350,7 @@ fn take_rows(batch: &RecordBatch, rows: &[u32]) -> RecordBatch {
 }
 
 /// Two halves of `rows`, whose values did not fit one array: fewer will.
-fn halves<'a>(rows: &'a [u32], error: &crate::error::Error) -> (&'a [u32], &'a [u32]) {
+pub(super) fn halves<'a>(rows: &'a [u32], error: &Error) -> (&'a [u32], &'a [u32]) {
     assert!(rows.len() > 1, "one row always fits: {error}");
     rows.split_at(rows.len() / 2)
 }

@@ -1,6 +1,7 @@
 //! Compaction: chunks of mostly dead rows are emptied, a few rows per tick, by moving the live ones
 //! to new places; rows of a key move together.
 
+use super::commit::halves;
 use super::{Arrangement, ChunkCount};
 use crate::state::segmented::{BLOCK_BITS, BLOCK_ROWS};
 
@@ -22,7 +23,7 @@ impl Arrangement {
 
     /// A full chunk of which at least half is dead.
     fn choose_victim(&self) -> Option<u32> {
-        (0..self.chunks.len()).find(|&chunk| {
+        (0..self.chunks.count()).find(|&chunk| {
             let rows = self.chunks.rows(chunk);
             let live = self.counts[chunk as usize].live;
             self.chunks.sealed(chunk) && rows > 0 && live * 2 <= rows
@@ -51,15 +52,12 @@ impl Arrangement {
         let batch = match self.gather_batch(rows) {
             Ok(batch) => batch,
             Err(error) => {
-                assert!(rows.len() > 1, "one row always fits: {error}");
-                let (low, high) = rows.split_at(rows.len() / 2);
+                let (low, high) = halves(rows, &error);
                 self.relocate(low);
                 return self.relocate(high);
             }
         };
-        let mut moved = Vec::with_capacity(rows.len());
-        self.chunks.append(&batch, &mut moved);
-        self.counts.resize(self.chunks.len() as usize, ChunkCount::default());
+        let moved = self.store(&batch);
         let hashes = if self.hot.is_empty() { vec![] } else { self.row_hashes(&batch) };
         for (at, (&old, &new)) in itertools::zip_eq(rows, &moved).enumerate() {
             let odd = usize::from(self.chains.weight(old) != 1);

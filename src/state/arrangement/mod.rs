@@ -117,15 +117,12 @@ impl Arrangement {
     /// # Errors
     /// As [`Arrangement::stage`].
     pub fn stage_keyed(&mut self, delta: &Delta, keys: KeyBatch) -> Result<()> {
-        let types = |schema: &Schema| {
-            schema.fields().iter().map(|field| field.data_type().clone()).collect::<Vec<_>>()
-        };
-        if types(self.schema()) != types(&delta.batch.schema()) {
+        let theirs = delta.batch.schema_ref().fields().iter().map(|field| field.data_type());
+        if !itertools::equal(theirs, self.schema().fields().iter().map(|field| field.data_type())) {
             return Err(Error::internal("a delta with other columns than its arrangement"));
         }
-        if self.chunks.len() as usize * (1 << BLOCK_BITS) + self.staged_rows + delta.rows()
-            > Chunks::ROWS_MAX
-        {
+        let places = (self.chunks.count() as usize) << BLOCK_BITS;
+        if places + self.staged_rows + delta.rows() > Chunks::ROWS_MAX {
             return Err(Error::new(
                 SqlState::ProgramLimitExceeded,
                 "an arrangement holds at most 4 billion rows per worker",
@@ -177,7 +174,8 @@ impl Arrangement {
 
     fn deltas(&self, wanted: impl Fn(i64) -> bool) -> Result<Vec<Delta>> {
         let mut deltas = vec![];
-        for chunk in (0..self.chunks.len()).filter(|&chunk| self.counts[chunk as usize].live > 0) {
+        for chunk in (0..self.chunks.count()).filter(|&chunk| self.counts[chunk as usize].live > 0)
+        {
             let count = self.counts[chunk as usize];
             let plain = count.odd == 0 && count.live == self.chunks.rows(chunk);
             for (first, piece) in self.chunks.pieces(chunk) {
