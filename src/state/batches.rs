@@ -62,3 +62,36 @@ impl Batches {
         self.batches.iter().map(Delta::byte_size).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{AsArray, Int64Array, RecordBatch};
+    use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+
+    use super::*;
+
+    #[test]
+    fn small_batches_are_put_together_and_large_ones_kept() {
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
+        let mut batches = Batches::new(Arc::clone(&schema));
+        let mut next = 0;
+        for rows in
+            (0..500).map(|at| [1, 7, 100, BATCH_ROWS + 1][if at % 100 == 99 { 3 } else { at % 3 }])
+        {
+            let numbers = Int64Array::from_iter_values(next..next + rows as i64);
+            next += rows as i64;
+            let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(numbers)]);
+            batches.push(Delta::insert(batch.expect("one column")));
+        }
+        let of = |delta: &Delta| delta.column(0).as_primitive::<Int64Type>().values().to_vec();
+        let values: Vec<i64> = batches.contents().iter().flat_map(of).collect();
+        assert_eq!(values, (0..next).collect::<Vec<_>>());
+        assert!(batches.contents().len() < 60, "{} batches", batches.contents().len());
+        for pair in batches.contents().windows(2) {
+            let (earlier, later) = (pair[0].rows(), pair[1].rows());
+            assert!(earlier.max(later) >= BATCH_ROWS || later < earlier, "{earlier}, {later}");
+        }
+    }
+}
