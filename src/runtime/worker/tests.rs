@@ -2,6 +2,7 @@
 //! after every tick each view equals a naive computation over the tables. Plans are built by hand.
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
@@ -12,10 +13,10 @@ use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::{Packet, TickProgram, Worker};
+use super::{Packet, Planner, TickProgram, Worker};
 use crate::plan::node::{AggregateCall, AggregateFunction, Expr, Growth, JoinKind, Node, NodeKind};
 use crate::runtime::command::{Command, Report, TickHeader, WorkerInput};
-use crate::runtime::fabric::timely::Mesh;
+use crate::runtime::fabric::timely::{Mesh, serve};
 use crate::runtime::fabric::{Fabric, LocalFabric, ProgramFactory, TimelyFabric};
 use crate::state::Saved;
 use crate::types::{Delta, Epoch, ObjectId};
@@ -308,6 +309,38 @@ fn views_on_any_number_of_workers() {
         bench.check(again, counted_rows);
         bench.check(stateless, positive_rows);
     }
+}
+
+/// The other process gets text instead of plans; here it plans by the view's number.
+fn planner() -> Planner {
+    Arc::new(|command| match command {
+        Command::CreateView { view: ObjectId(10), .. } => Ok(Arc::new(positive())),
+        Command::CreateView { view: ObjectId(11), .. } => Ok(Arc::new(counted())),
+        _ => Ok(Arc::new(joined())),
+    })
+}
+
+#[test]
+fn views_on_two_processes() {
+    let listeners = [0, 1].map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    let hosts: Vec<String> =
+        listeners.map(|socket| socket.local_addr().expect("bound").to_string()).to_vec();
+    let mesh = |process| Mesh { threads: 2, process, hosts: hosts.clone() };
+    let (first, second) = (mesh(0), mesh(1));
+    let planning: ProgramFactory =
+        Arc::new(|index| Box::new(Worker::new(index, 4).with_planner(planner())));
+    let server = std::thread::spawn(move || serve(&second, planning));
+    let fabric = TimelyFabric::spawn(first, factory(4)).expect("a mesh");
+    let mut bench = Bench::over(Box::new(fabric));
+    let [stateless, grouped, joining] = [ObjectId(10), ObjectId(11), ObjectId(12)];
+    bench.create(joining, &joined());
+    bench.create(grouped, &counted());
+    bench.create(stateless, &positive());
+    bench.check(stateless, positive_rows);
+    bench.check(grouped, counted_rows);
+    bench.check(joining, joined_rows);
+    drop(bench);
+    server.join().expect("no panic").expect("shut down by process 0");
 }
 
 /// `SELECT s, k FROM positive WHERE s < 6`, over the view rather than its plan
