@@ -69,3 +69,10 @@ pub fn monotonic() -> Duration {
     static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
     START.get_or_init(std::time::Instant::now).elapsed()
 }
+
+/// The monotonic present in the form that libraries ask for which measure on their own.
+#[expect(clippy::disallowed_methods, reason = "the one door to the machine's time")]
+#[must_use]
+pub fn instant() -> std::time::Instant {
+    std::time::Instant::now()
+}

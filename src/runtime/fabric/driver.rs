@@ -28,8 +28,9 @@ const SPIN_STEPS: usize = 20;
 
 /// Runs one worker until the mesh is told to stop or has failed.
 pub(super) fn run_worker(allocator: Allocator, shared: &Arc<Shared>, factory: &ProgramFactory) {
-    // Without a timer: timely's own logging and delayed activation are not used.
-    let mut worker = Worker::new(WorkerConfig::default(), allocator, None);
+    // Without a timer timely would never park.
+    let timer = Some(crate::clock::instant());
+    let mut worker = Worker::new(WorkerConfig::default(), allocator, timer);
     let busy = Rc::new(Cell::new(false));
     let driver = Driver {
         index: worker.index(),
