@@ -44,6 +44,17 @@ struct Current {
     path: String,
 }
 
+impl Current {
+    /// Whether another file has taken its name.
+    fn rotated(&self) -> Result<bool> {
+        let ours = self.file.metadata();
+        let ours = ours.map_err(|error| file_error(&error, "read", &self.path))?;
+        // While there is none of the name, the file may still grow.
+        let Ok(theirs) = std::fs::metadata(&self.path) else { return Ok(false) };
+        Ok((ours.dev(), ours.ino()) != (theirs.dev(), theirs.ino()))
+    }
+}
+
 impl FileReader {
     pub(super) fn new(
         listing: Listing,
@@ -164,10 +175,9 @@ impl FileReader {
             // ORDER: look for a successor first, so that nothing is added to the file in between.
             let limited =
                 self.until.as_ref().is_some_and(|until| until.file.as_ref() == Some(&path));
-            let replacement =
-                if limited { None } else { Self::replacement(&self.listing, current)? };
+            let rotated = !limited && self.listing.follow() && current.rotated()?;
             let next = if limited { None } else { self.listing.after(Some(&path))? };
-            let last = limited || replacement.is_some() || next.is_some() || !self.listing.follow();
+            let last = limited || rotated || next.is_some() || !self.listing.follow();
             let from = current.content.at();
             let piece = Piece { from, ..current.content.read(rows_max, last)? };
             let at = current.content.at();
@@ -180,8 +190,7 @@ impl FileReader {
             if piece.rows > 0 {
                 return Ok(Some(piece));
             }
-            if let Some(file) = replacement {
-                drop(file);
+            if rotated {
                 self.position.head = Head::default();
                 let opened = self.open(&path, 0)?;
                 self.begin(opened)?;
@@ -189,20 +198,6 @@ impl FileReader {
                 return Ok(None);
             }
         }
-    }
-
-    /// The new file under the name of the one being read, if it was rotated away.
-    fn replacement(listing: &Listing, current: &Current) -> Result<Option<File>> {
-        if !listing.follow() {
-            return Ok(None);
-        }
-        let error = |error: &std::io::Error| file_error(error, "read", &current.path);
-        let ours = current.file.metadata().map_err(|cause| error(&cause))?;
-        let Ok(theirs) = std::fs::metadata(&current.path) else { return Ok(None) };
-        if (ours.dev(), ours.ino()) != (theirs.dev(), theirs.ino()) {
-            return open_file(&current.path).map(Some);
-        }
-        Ok(None)
     }
 
     /// A truncated file has lost rows that were read: they cannot be read again.
