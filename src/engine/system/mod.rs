@@ -52,3 +52,6 @@ pub fn relation(context: &Arc<Context>, schema: Option<&str>, name: &str) -> Opt
 pub fn functions(context: &Arc<Context>) -> Vec<Arc<ScalarUDF>> {
     function::all(context)
 }
+
+#[cfg(test)]
+mod tests;

@@ -461,35 +461,45 @@ fn expr_span() -> datafusion::sql::sqlparser::tokenizer::Span {
 
 /// The name that PostgreSQL gives a column without alias.
 fn column_name(expr: &Expr) -> String {
+    strong_name(expr).or_else(|| weak_name(expr)).unwrap_or_else(|| "?column?".to_owned())
+}
+
+/// The name of what the expression is about: of a column, function or subquery.
+fn strong_name(expr: &Expr) -> Option<String> {
     let folded = |ident: &Ident| match ident.quote_style {
         Some(_) => ident.value.clone(),
         None => ident.value.to_lowercase(),
     };
     match expr {
-        Expr::Identifier(ident) => folded(ident),
-        Expr::CompoundIdentifier(parts) => parts.last().map(folded).unwrap_or_default(),
-        Expr::Function(call) => last(&call.name).map(folded).unwrap_or_default(),
-        Expr::Case { else_result, .. } => match else_result.as_deref() {
-            Some(other) if column_name(other) != "?column?" => column_name(other),
-            _ => "case".to_owned(),
-        },
-        Expr::Exists { .. } => "exists".to_owned(),
-        Expr::Array(_) => "array".to_owned(),
-        Expr::Trim { .. } => "btrim".to_owned(),
-        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => column_name(inner),
-        Expr::Cast { expr: inner, data_type, .. } => match column_name(inner) {
-            name if name == "?column?" => type_name(data_type),
-            name => name,
-        },
+        Expr::Identifier(ident) => Some(folded(ident)),
+        Expr::CompoundIdentifier(parts) => parts.last().map(folded),
+        Expr::Function(call) => last(&call.name).map(folded),
+        Expr::Case { else_result, .. } => strong_name(else_result.as_deref()?),
+        Expr::Exists { .. } => Some("exists".to_owned()),
+        Expr::Array(_) => Some("array".to_owned()),
+        Expr::Trim { .. } => Some("btrim".to_owned()),
+        Expr::Nested(inner)
+        | Expr::Collate { expr: inner, .. }
+        | Expr::Cast { expr: inner, .. } => strong_name(inner),
         Expr::Subquery(query) => match query.body.as_ref() {
-            SetExpr::Select(select) => match select.projection.first() {
-                Some(SelectItem::ExprWithAlias { alias, .. }) => folded(alias),
-                Some(SelectItem::UnnamedExpr(expr)) => column_name(expr),
-                _ => "?column?".to_owned(),
+            SetExpr::Select(select) => match select.projection.first()? {
+                SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
+                SelectItem::UnnamedExpr(expr) => Some(column_name(expr)),
+                _ => None,
             },
-            _ => "?column?".to_owned(),
+            _ => None,
         },
-        _ => "?column?".to_owned(),
+        _ => None,
+    }
+}
+
+/// The name of what is done last: a cast's type, `case`.
+fn weak_name(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => weak_name(inner),
+        Expr::Cast { data_type, .. } => Some(type_name(data_type)),
+        Expr::Case { .. } => Some("case".to_owned()),
+        _ => None,
     }
 }
 

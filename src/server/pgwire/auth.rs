@@ -19,7 +19,7 @@ use super::failure::{Failure, protocol_violation};
 use crate::error::{Error, Result, SqlState};
 
 /// The one role that may log in with a password.
-pub const ROLE: &str = "millstream";
+const ROLE: &str = "millstream";
 
 /// How clients prove who they are.
 #[derive(Clone)]
@@ -112,6 +112,7 @@ impl fmt::Debug for Verifier {
 
 #[async_trait]
 impl AuthSource for Verifier {
+    #[expect(elided_lifetimes_in_paths, reason = "as the trait's signature has it")]
     async fn get_password(&self, login: &LoginInfo) -> PgWireResult<Password> {
         if login.user() == Some(ROLE) {
             return Ok(self.password.clone());

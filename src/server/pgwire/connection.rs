@@ -74,11 +74,6 @@ impl Connection {
         &mut self.output
     }
 
-    /// Whether anything waits to be sent.
-    pub(super) fn has_output(&self) -> bool {
-        !self.output.is_empty()
-    }
-
     /// Sends what has been collected if it is much.
     pub(super) async fn flush_if_large(&mut self) -> io::Result<()> {
         if self.output.len() >= FLUSH_SIZE { self.flush().await } else { Ok(()) }

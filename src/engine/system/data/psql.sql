@@ -881,4 +881,3 @@ LEFT JOIN pg_catalog.pg_database d ON d.oid = setdatabase
 LEFT JOIN pg_catalog.pg_roles r ON r.oid = setrole
 ORDER BY 1, 2;
 
-SELECT 'lower'::pg_catalog.regproc::pg_catalog.oid;
