@@ -3,5 +3,6 @@
 mod crash;
 mod flights;
 mod oracle;
+mod pgwire;
 mod session;
 mod tidy;
