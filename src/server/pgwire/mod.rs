@@ -33,3 +33,6 @@ use crate::error::{Error, SqlState};
 fn invalid_utf8() -> Error {
     Error::new(SqlState::UntranslatableCharacter, "invalid byte sequence for encoding \"UTF8\"")
 }
+
+#[cfg(test)]
+mod tests;

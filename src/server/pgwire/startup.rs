@@ -11,7 +11,7 @@ use pgwire::messages::{
     PgWireBackendMessage as Backend, PgWireFrontendMessage as Frontend, SslNegotiationMetaMessage,
 };
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::auth::{Authentication, accepted};
 use super::cancel::CancelRegistry;
@@ -46,8 +46,8 @@ pub async fn answer(door: Arc<Door>, stream: TcpStream, peer: SocketAddr) {
     let _best_effort = stream.set_nodelay(true);
     let mut connection = Connection::new(stream);
     let opened = tokio::time::timeout(STARTUP_MAX, open(&door, &mut connection, peer)).await;
-    let session = match opened {
-        Ok(Ok(Some(session))) => session,
+    let (session, _place) = match opened {
+        Ok(Ok(Some(opened))) => opened,
         Ok(Ok(None)) => return,
         Ok(Err(Failure::Connection(error))) => {
             return tracing::debug!(%peer, %error, "client left during start-up");
@@ -60,10 +60,6 @@ pub async fn answer(door: Arc<Door>, stream: TcpStream, peer: SocketAddr) {
             let error = Error::new(SqlState::ProtocolViolation, "start-up took too long");
             return refuse(&mut connection, &error).await;
         }
-    };
-    let Ok(_place) = Arc::clone(&door.places).try_acquire_owned() else {
-        let error = Error::new(SqlState::TooManyConnections, "sorry, too many clients already");
-        return refuse(&mut connection, &error).await;
     };
     let process = i32::try_from(session.id()).unwrap_or(i32::MAX);
     let (_registered, key) = door.cancels.enter(process, session.cancel_token());
@@ -96,13 +92,17 @@ impl Client {
     }
 }
 
-/// Opens a session; `None` if the connection was only a cancel request.
+/// Opens a session, which keeps one of the places; `None` if the connection was only a cancel request.
 async fn open(
     door: &Door,
     connection: &mut Connection,
     peer: SocketAddr,
-) -> Result<Option<Session>, Failure> {
+) -> Result<Option<(Session, OwnedSemaphorePermit)>, Failure> {
     let Some(startup) = introduction(door, connection).await? else { return Ok(None) };
+    let Ok(place) = Arc::clone(&door.places).try_acquire_owned() else {
+        let message = "sorry, too many clients already";
+        return Err(Error::new(SqlState::TooManyConnections, message).into());
+    };
     negotiate(&startup, connection)?;
     let parameter = |name: &str| startup.parameters.get(name).map(String::as_str);
     let Some(user) = parameter("user").filter(|user| !user.is_empty()) else {
@@ -127,7 +127,7 @@ async fn open(
         settings: settings(&startup)?,
         ..SessionOptions::default()
     };
-    Ok(Some(door.engine.session(options)?))
+    Ok(Some((door.engine.session(options)?, place)))
 }
 
 /// Reads up to the start-up message; answers requests for encryption, and cancel requests.
