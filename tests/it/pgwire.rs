@@ -332,9 +332,3 @@ async fn sessions_end_with_their_clients() {
     server.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn tmp_serve() {
-    if std::env::var("SERVE").is_err() { return; }
-    let engine = Engine::open(Config { workers: 1, ..Config::default() }).await.unwrap();
-    millstream::server::serve(engine, &ServerConfig::default()).await.unwrap();
-}

@@ -76,7 +76,7 @@ pub(super) fn pg_attribute(context: &Context, table: &mut Table) {
                 type_oid,
                 modifier,
                 dimensions: u8::from(array),
-                not_null: column.not_null,
+                not_null: column.not_null && matches!(object, Object::Table(_)),
                 has_default: column.default.is_some() || column.generated.is_some(),
                 generated: column.generated.is_some(),
             };
