@@ -331,4 +331,3 @@ async fn sessions_end_with_their_clients() {
     }
     server.stop().await;
 }
-

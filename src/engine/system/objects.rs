@@ -45,13 +45,20 @@ pub(super) fn part_oid(part: Part, object: ObjectId, number: usize) -> u32 {
     }
 }
 
+/// OID of a system schema by name.
+pub(super) fn system_schema_oid(name: &str) -> Option<u32> {
+    match name {
+        "pg_catalog" => Some(PG_CATALOG),
+        "information_schema" => Some(INFORMATION_SCHEMA),
+        "pg_toast" => Some(PG_TOAST),
+        _ => None,
+    }
+}
+
 /// OID of a schema by name.
 pub(super) fn schema_oid(catalog: &Catalog, name: &str) -> Option<u32> {
-    match name {
-        "pg_catalog" => return Some(PG_CATALOG),
-        "information_schema" => return Some(INFORMATION_SCHEMA),
-        "pg_toast" => return Some(PG_TOAST),
-        _ => {}
+    if let Some(oid) = system_schema_oid(name) {
+        return Some(oid);
     }
     let named = |object: &&std::sync::Arc<Object>| matches!(&***object, Object::Schema(schema) if schema.name == name);
     let found = catalog.objects().find(named).map(|object| object.id().0);

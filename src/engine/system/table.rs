@@ -1,6 +1,7 @@
 //! Rows of system relations: written by column name as text, read by DataFusion as Arrow. The
-//! relations are small and made anew for each statement that reads them.
+//! relations are small; what the catalog and the session contribute is made anew for each statement.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+use parking_lot::Mutex;
 
 use super::context::Context;
 use super::layout::{Layout, LayoutColumn, static_rows};
@@ -59,7 +61,7 @@ impl Table {
         }
     }
 
-    /// Adds the rows that are the same in every database.
+    /// Adds the exported rows.
     pub(super) fn push_static(&mut self) {
         let fixed = static_rows(self.layout.name);
         for row in 0..fixed.rows.len() {
@@ -96,6 +98,20 @@ fn default(column: &LayoutColumn) -> Option<String> {
         _ => "0",
     };
     Some(text.to_owned())
+}
+
+/// The rows that are the same in every database, made once per process.
+fn fixed(layout: &'static Layout) -> Result<RecordBatch> {
+    static MADE: Mutex<BTreeMap<u32, RecordBatch>> = Mutex::new(BTreeMap::new());
+    let mut made = MADE.lock();
+    if let Some(batch) = made.get(&layout.oid) {
+        return Ok(batch.clone());
+    }
+    let mut table = Table::new(layout);
+    relation::fill_fixed(&mut table, layout);
+    let batch = table.batch()?;
+    made.insert(layout.oid, batch.clone());
+    Ok(batch)
 }
 
 /// A system relation as DataFusion reads it.
@@ -135,8 +151,8 @@ impl TableProvider for Provider {
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let mut table = Table::new(self.layout);
         relation::fill(&self.context, &mut table, self.layout);
-        let batch = table.batch()?;
+        let batches = vec![fixed(self.layout)?, table.batch()?];
         let schema = Arc::clone(&self.layout.arrow);
-        Ok(MemorySourceConfig::try_new_exec(&[vec![batch]], schema, projection.cloned())?)
+        Ok(MemorySourceConfig::try_new_exec(&[batches], schema, projection.cloned())?)
     }
 }

@@ -91,6 +91,10 @@ pub(super) fn pg_attribute(context: &Context, table: &mut Table) {
             push(&plain(relation, index + 1, &column.name, type_oid, modifier), table);
         }
     }
+}
+
+/// The columns of the system's own relations.
+pub(super) fn system_pg_attribute(table: &mut Table) {
     for layout in layout::all().values() {
         for (index, column) in layout.columns.iter().enumerate() {
             let mut attribute = plain(layout.oid, index + 1, column.name, column.type_oid(), -1);

@@ -7,10 +7,21 @@ mod object;
 mod server;
 
 use super::context::Context;
-use super::layout::{INFORMATION_SCHEMA, Layout};
+use super::layout::{INFORMATION_SCHEMA, Layout, PG_CATALOG};
 use super::table::Table;
 
-/// Adds the rows of a relation. Those not named here have fixed rows or none.
+/// Adds the rows that are the same in every database.
+pub(super) fn fill_fixed(table: &mut Table, layout: &Layout) {
+    table.push_static();
+    match (layout.schema, layout.name) {
+        (PG_CATALOG, "pg_class") => object::system_pg_class(table),
+        (PG_CATALOG, "pg_attribute") => column::system_pg_attribute(table),
+        (PG_CATALOG, "pg_proc") => object::system_pg_proc(table),
+        _ => {}
+    }
+}
+
+/// Adds the rows that the catalog and the session contribute; most relations have none.
 pub(super) fn fill(context: &Context, table: &mut Table, layout: &Layout) {
     if layout.schema == INFORMATION_SCHEMA {
         return information_schema::fill(context, table, layout.name);
@@ -23,7 +34,6 @@ pub(super) fn fill(context: &Context, table: &mut Table, layout: &Layout) {
         "pg_matviews" => object::pg_matviews,
         "pg_rewrite" => object::pg_rewrite,
         "pg_depend" => object::pg_depend,
-        "pg_proc" => object::pg_proc,
         "pg_attribute" => column::pg_attribute,
         "pg_attrdef" => column::pg_attrdef,
         "pg_constraint" => constraint::pg_constraint,
@@ -34,7 +44,7 @@ pub(super) fn fill(context: &Context, table: &mut Table, layout: &Layout) {
         "pg_user" | "pg_shadow" => server::pg_user,
         "pg_settings" => server::pg_settings,
         "pg_stat_activity" => server::pg_stat_activity,
-        _ => return table.push_static(),
+        _ => return,
     };
     fill(context, table);
 }

@@ -68,11 +68,15 @@ pub(super) fn pg_class(context: &Context, table: &mut Table) {
             ("relreplident", &"n"),
         ]);
     }
+}
+
+/// The system's own relations.
+pub(super) fn system_pg_class(table: &mut Table) {
     for layout in layout::all().values() {
         table.push(&[
             ("oid", &layout.oid),
             ("relname", &layout.name),
-            ("relnamespace", &schema_oid(catalog, layout.schema)),
+            ("relnamespace", &objects::system_schema_oid(layout.schema).unwrap_or(0)),
             ("relowner", &ROLE),
             ("relam", &if layout.kind == "r" { 2 } else { 0 }),
             ("reltuples", &-1),
@@ -167,9 +171,8 @@ pub(super) fn pg_depend(context: &Context, table: &mut Table) {
     }
 }
 
-/// The input and output functions of types, which drivers join to, and our catalog functions.
-pub(super) fn pg_proc(_context: &Context, table: &mut Table) {
-    table.push_static();
+/// Our catalog functions, after the exported input and output functions of types.
+pub(super) fn system_pg_proc(table: &mut Table) {
     for (index, name) in function::names().enumerate() {
         let number = u32::try_from(index).unwrap_or(0);
         table.push(&[
