@@ -5,9 +5,10 @@ use super::session::Session;
 use super::setting::table;
 use crate::catalog::Object;
 use crate::error::{Error, Result, SqlState};
-use crate::sql::Statement;
+use crate::sql::{Statement, render};
 use crate::sql::statement::{Name, ShowObjects};
 use crate::types::definition::{Column, ObjectKind};
+use crate::types::name::quote;
 
 impl Session {
     /// What the catalog holds, for people.
@@ -72,8 +73,20 @@ impl Session {
             return Err(wrong_kind(object, kind).at(name.position));
         }
         let shown = object.relation_name().map_or_else(String::new, ToString::to_string);
-        let batch = table(&[("name", vec![shown]), ("create_statement", vec![String::new()])])?;
+        let batch = table(&[("name", vec![shown]), ("create_statement", vec![create_statement(object)])])?;
         Ok(Response::batch(batch, "SHOW", false))
+    }
+}
+
+/// The statement that creates an object, in canonical form.
+fn create_statement(object: &Object) -> String {
+    match object {
+        Object::Schema(schema) => format!("CREATE SCHEMA {}", quote(&schema.name)),
+        Object::Table(table) => render::table(&table.name, &table.definition),
+        Object::Source(source) => render::source(&source.name, &source.definition),
+        Object::View(view) | Object::MaterializedView(view) => {
+            render::view(object.kind(), &view.name, &view.definition)
+        }
     }
 }
 
