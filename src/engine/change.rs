@@ -1,12 +1,17 @@
 //! Changes of tables on their way out: sent at once, or kept in a block.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
 use arrow::array::{BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::{
     concat_batches, filter_record_batch, interleave_record_batch, take_record_batch,
 };
+use tokio::sync::OwnedMutexGuard;
 
 use super::collections::{Collections, Edit, Position};
-use super::keys::{SameKey, duplicate_key, same_key};
+use super::keys::{SameKey, duplicate_key, key_hashes, same_key};
 use super::session::Session;
 use crate::catalog::Table;
 use crate::error::{Error, Result, SqlState};
@@ -16,6 +21,8 @@ use crate::types::{Delta, ObjectId};
 
 /// How often a statement outside a block is tried again when a concurrent one was faster.
 pub(super) const ATTEMPTS: usize = 10;
+/// How long a message that has a turn waits for another one.
+const TURN_MAX: Duration = Duration::from_secs(1);
 
 impl Session {
     /// Inserts complete rows; returns how many went in (or replaced one) and those rows.
@@ -47,13 +54,25 @@ impl Session {
         conflict: Conflict,
     ) -> Result<(u64, RecordBatch)> {
         let mut rows = rows;
-        if !table.definition.primary_key.is_empty() {
-            let collections = match conflict {
-                Conflict::Error | Conflict::Ignore => self.latest(table.id).await?,
-                _ => self.read(&[table.id]).await?,
+        let simple = matches!(conflict, Conflict::Error | Conflict::Ignore);
+        let hashes = key_hashes(table, &rows)?;
+        let fresh_for_sure = simple
+            && self.block.as_mut().is_some_and(|block| block.note_keys(table.id, &hashes));
+        if !table.definition.primary_key.is_empty() && !fresh_for_sure {
+            let collections = match simple {
+                true => self.latest(table.id).await?,
+                false => self.read(&[table.id]).await?,
             };
             let stored = collections.get(table.id)?;
             let same = same_key(table, stored, &rows)?;
+            if simple && let Some(block) = &mut self.block {
+                let mut known = HashSet::with_capacity(rows.num_rows());
+                for delta in stored {
+                    known.extend(key_hashes(table, &delta.batch)?);
+                }
+                known.extend(&hashes);
+                block.learn_keys(table.id, known);
+            }
             match conflict {
                 Conflict::Error => refuse_duplicates(table, &rows, &same)?,
                 Conflict::Ignore => rows = fresh(&rows, &same)?,
@@ -70,6 +89,27 @@ impl Session {
         let count = rows.num_rows() as u64;
         self.keep(table.id, Edit::Insert { rows: rows.clone(), conflict })?;
         Ok((count, rows))
+    }
+
+    /// The turn at computing a change of a table from what is stored: statements that do so follow each
+    /// other. Outside of a block it is held as long as the value lives; the implicit block of a message
+    /// keeps it to its end; an explicit one, whose end may be far, takes none.
+    pub(super) async fn take_turn(&mut self, table: ObjectId) -> Option<OwnedMutexGuard<()>> {
+        let gate = self.shared.gate(table);
+        let Some(block) = &mut self.block else { return Some(gate.lock_owned().await) };
+        if block.explicit || block.has_turn(table) {
+            return None;
+        }
+        let turn = if block.has_turns() {
+            // Two messages may take turns in opposite order: better a conflict than a deadlock.
+            tokio::time::timeout(TURN_MAX, gate.lock_owned()).await.ok()
+        } else {
+            Some(gate.lock_owned().await)
+        };
+        if let Some(turn) = turn {
+            block.keep_turn(table, turn);
+        }
+        None
     }
 
     fn overwrite(
@@ -96,7 +136,9 @@ impl Session {
     /// The table as it is now, with the block's own changes: what its unique key is checked against.
     async fn latest(&mut self, table: ObjectId) -> Result<Collections> {
         let Some(block) = &self.block else { return self.read(&[table]).await };
-        if let Some(pinned) = block.collections() {
+        if let Some(pinned) = block.collections()
+            && pinned.has(table)
+        {
             return Ok(pinned.clone());
         }
         let base = self.shared.runtime.read(&[table]).await?.into();
@@ -183,7 +225,7 @@ pub(super) fn replace(stored: &[Delta], old: Vec<Position>, new: RecordBatch) ->
         return Ok(Edit::Replace { old, new, delta });
     }
     let gone = rows_at(stored, &old)?;
-    let gone = RecordBatch::try_new(schema.clone(), gone.columns().to_vec())?;
+    let gone = RecordBatch::try_new(Arc::clone(&schema), gone.columns().to_vec())?;
     let weights = old.iter().map(|&(delta, row)| -stored[delta].weight(row));
     let weights = weights.chain(std::iter::repeat_n(1, new.num_rows())).collect();
     let batch = concat_batches(&schema, [&gone, &new])?;

@@ -76,6 +76,12 @@ impl Collections {
         self.relations.insert(relation, Arc::new(deltas));
     }
 
+    /// Adds further relations.
+    pub(super) fn extend(&mut self, more: Collections) {
+        self.relations.extend(more.relations);
+        self.versions.extend(more.versions);
+    }
+
     /// The collections after a change.
     pub(super) fn edit(&mut self, table: ObjectId, edit: &Edit) -> Result<()> {
         let Some(deltas) = self.relations.get_mut(&table) else { return Ok(()) };

@@ -1,6 +1,7 @@
 //! COPY … TO STDOUT: a query's rows as text or CSV, a batch at a time.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -24,7 +25,7 @@ impl Session {
             CopyTarget::Table { name, columns } => Box::new(self.whole_table(name, columns)?),
         };
         let select = self.plan_query(&query, parsed, &Arguments::none())?;
-        let schema = select.schema.clone();
+        let schema = Arc::clone(&select.schema);
         let rows = self.run_select(&Arguments::none().bind(select)?, HashMap::new()).await?;
         let (options, style) = (copy.options.clone(), self.text_style());
         let header = options.header.then(|| Ok(header(&schema, &options)));

@@ -17,8 +17,6 @@ use crate::sql::{Parsed, Statement};
 
 /// An open cursor. It reads the collections of the moment of its DECLARE, whatever happens later.
 pub(super) struct Cursor {
-    /// The query's text, for `pg_cursors`.
-    pub(super) text: String,
     hold: bool,
     /// Whether its block has been committed.
     kept: bool,
@@ -190,7 +188,7 @@ impl Session {
             Rows::Forward { stream: Mutex::new(stream), pending: None }
         };
         let kept = self.block.is_none();
-        let cursor = Cursor { text: declare.text.clone(), hold: declare.hold, kept, schema, rows };
+        let cursor = Cursor { hold: declare.hold, kept, schema, rows };
         self.cursors.insert(declare.name.clone(), cursor);
         Ok(Response::done("DECLARE CURSOR"))
     }

@@ -1,6 +1,7 @@
 //! INSERT: rows from VALUES or a query, completed and checked, with ON CONFLICT and RETURNING.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::concat_batches;
@@ -62,7 +63,7 @@ impl Session {
             None => (vec![None; plan.target.rules.schema.fields().len()], 1),
             Some(source) => {
                 let source = arguments.bind(source)?;
-                let schema = source.schema.clone();
+                let schema = Arc::clone(&source.schema);
                 let batches = self.collect(&source, HashMap::new()).await?;
                 let rows = concat_batches(&schema, &batches)?;
                 let width = plan.target.rules.schema.fields().len();

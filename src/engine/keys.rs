@@ -54,6 +54,16 @@ pub(super) fn same_key(table: &Table, stored: &[Delta], rows: &RecordBatch) -> R
     Ok(SameKey { stored, first })
 }
 
+/// Hashes of the primary keys of rows; none for a table without one.
+pub(super) fn key_hashes(table: &Table, rows: &RecordBatch) -> Result<Vec<u64>> {
+    let key = &table.definition.primary_key;
+    if key.is_empty() {
+        return Ok(vec![]);
+    }
+    let encoder = KeyEncoder::for_columns(rows.schema_ref(), key)?;
+    Ok(encoder.encode_batch(rows, key)?.hashes)
+}
+
 fn equal(left: &KeyBatch, i: usize, right: &KeyBatch, j: usize) -> bool {
     match (&left.keys, &right.keys) {
         (Keys::Fixed(left), Keys::Fixed(right)) => left[i] == right[j],

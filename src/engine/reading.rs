@@ -45,12 +45,18 @@ impl Session {
         catalog: &Catalog,
         relations: &[ObjectId],
     ) -> Result<Collections> {
-        let pinned = self.block.as_ref().is_some_and(|block| block.collections().is_some());
-        if !pinned {
+        let block = self.block.as_ref().expect("only called in a block");
+        let (whole, fresh) = (block.pins_whole(), block.collections().is_none());
+        let missing: Vec<ObjectId> = match block.collections() {
+            Some(pinned) => relations.iter().copied().filter(|id| !pinned.has(*id)).collect(),
+            None => relations.to_vec(),
+        };
+        if whole && fresh {
             let base = self.read_everything(catalog, relations).await?;
-            if let Some(block) = &mut self.block {
-                block.pin(base)?;
-            }
+            self.block.as_mut().expect("only called in a block").pin(base)?;
+        } else if !whole && !missing.is_empty() {
+            let more = self.shared.runtime.read(&missing).await?.into();
+            self.block.as_mut().expect("only called in a block").extend(more)?;
         }
         let serializable =
             self.settings.get("transaction_isolation").is_ok_and(|level| level == "serializable");

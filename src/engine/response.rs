@@ -65,7 +65,7 @@ pub struct Notice {
     /// `NOTICE` or `WARNING`.
     pub severity: &'static str,
     /// What it says: state, message, detail, hint.
-    pub content: crate::error::Error,
+    pub content: Error,
 }
 
 /// Where a session stands, as in ReadyForQuery.
@@ -90,6 +90,26 @@ impl Response {
         let schema = batch.schema();
         let rows: RowStream = Box::pin(stream::iter([Ok(batch)]));
         Response::Rows { schema, rows, verb, counted }
+    }
+
+    /// The same with all rows read.
+    ///
+    /// # Errors
+    /// What reading the rows reports.
+    pub(crate) async fn gathered(self) -> Result<Response> {
+        match self {
+            Response::Rows { schema, rows, verb, counted } => {
+                let batches: Vec<RecordBatch> = rows.try_collect().await?;
+                let rows: RowStream = Box::pin(stream::iter(batches.into_iter().map(Ok)));
+                Ok(Response::Rows { schema, rows, verb, counted })
+            }
+            Response::CopyOut { columns, binary, data } => {
+                let chunks: Vec<CopyChunk> = data.try_collect().await?;
+                let data = Box::pin(stream::iter(chunks.into_iter().map(Ok)));
+                Ok(Response::CopyOut { columns, binary, data })
+            }
+            other => Ok(other),
+        }
     }
 
     /// Reads it to its end: the command tag, and the rows of a result set.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -68,7 +69,11 @@ impl Session {
         }
         let rows = select.execute(&given).await?;
         let (cancel, timeout) = (self.cancel_token(), self.settings.statement_timeout());
-        Ok(guarded(rows, select.clone(), cancel, timeout))
+        let failed = Arc::clone(&self.rows_failed);
+        let rows = guarded(rows, select.clone(), cancel, timeout).inspect_err(move |_| {
+            failed.store(true, Ordering::SeqCst);
+        });
+        Ok(Box::pin(rows))
     }
 
     /// Providers of the rows of `relations`.

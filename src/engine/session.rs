@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::{FieldRef, SchemaRef};
@@ -64,6 +65,8 @@ pub struct Session {
     pub(super) prepared: BTreeMap<String, Arc<Prepared>>,
     pub(super) cursors: BTreeMap<String, Cursor>,
     pub(super) copy: Option<CopyIn>,
+    /// Set when a statement fails while its rows are being read.
+    pub(super) rows_failed: Arc<AtomicBool>,
     notices: Vec<Notice>,
     cancel: CancelToken,
     id: u32,
@@ -85,6 +88,7 @@ impl Session {
             prepared: BTreeMap::new(),
             cursors: BTreeMap::new(),
             copy: None,
+            rows_failed: Arc::default(),
             notices: vec![],
             cancel,
             id,
@@ -100,7 +104,8 @@ impl Session {
         sql::parse(sql)
     }
 
-    /// Parses a message and runs its statements; several are one implicit transaction.
+    /// Parses a message and runs its statements; several are one implicit transaction, and their rows are
+    /// all read before it ends.
     ///
     /// # Errors
     /// What the first failing statement reports; nothing of an implicit transaction has happened then.
@@ -113,6 +118,14 @@ impl Session {
         let mut responses = Vec::with_capacity(statements.len());
         for parsed in &statements {
             match self.run(parsed).await {
+                Ok(response) if several => match response.gathered().await {
+                    Ok(response) => responses.push(response),
+                    Err(error) => {
+                        self.fail();
+                        self.end_message().await.ok();
+                        return Err(error);
+                    }
+                },
                 Ok(response) => responses.push(response),
                 Err(error) => {
                     if several {
@@ -172,6 +185,7 @@ impl Session {
         parsed: &Parsed,
         arguments: &Arguments,
     ) -> Result<Response> {
+        self.note_failed_rows();
         self.refuse_in_failed_block(&parsed.statement)?;
         self.cancel.rearm();
         let application = self.settings.get("application_name").unwrap_or_default();

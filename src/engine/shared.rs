@@ -20,8 +20,6 @@ pub(super) struct Shared {
     pub(super) runtime: Runtime,
     /// The engine's time.
     pub(super) clock: Arc<dyn Clock>,
-    /// The settings it was opened with.
-    pub(super) config: Config,
     /// Held while the catalog is being changed: one definition at a time.
     pub(super) ddl: tokio::sync::Mutex<()>,
     /// The sessions.
@@ -58,7 +56,6 @@ impl Shared {
         let shared = Arc::new(Shared {
             runtime,
             clock,
-            config: config.clone(),
             ddl: tokio::sync::Mutex::new(()),
             activity: Activity::default(),
             catalog: RwLock::new(Arc::new(catalog)),

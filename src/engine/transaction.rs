@@ -1,14 +1,18 @@
 //! Transaction blocks: one epoch to read, changes kept until COMMIT.
 //!
 //! A block pins all collections at its first read, so every statement in it sees the same epoch, plus
-//! its own changes. COMMIT sends all changes as one write, which becomes one epoch. Two blocks that change
+//! its own changes. (The implicit block of a message pins only what its statements read; each relation
+//! is as of its first reading.) COMMIT sends all changes as one write, which becomes one epoch. Two blocks that change
 //! the same row conflict: the later COMMIT fails with 40001. DDL is not transactional: it takes effect at
 //! once, with a NOTICE.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::Ordering;
+
+use tokio::sync::OwnedMutexGuard;
 
 use super::collections::{Collections, Edit};
-use super::response::{Response, TransactionStatus};
+use super::response::Response;
 use super::session::Session;
 use crate::error::{Error, Result, SqlState};
 use crate::runtime::request::{TableChange, Write};
@@ -27,10 +31,16 @@ pub(super) struct Block {
     pub(super) explicit: bool,
     /// Whether a statement in it has failed.
     pub(super) failed: bool,
+    /// Whether only some relations are pinned, each as of its first reading.
+    partial: bool,
     /// When it began: `now()` in it.
     pub(super) now_us: i64,
     /// Tables that it has read, with their versions, if it is serializable.
     pub(super) reads: BTreeMap<ObjectId, u64>,
+    /// Turns at changing tables that it holds until its end (only the implicit one of a message does).
+    turns: Vec<(ObjectId, OwnedMutexGuard<()>)>,
+    /// Hashes of the keys that tables have, with its own: see [`Block::note_keys`].
+    keys: HashMap<ObjectId, HashSet<u64>>,
     edits: Vec<(ObjectId, Edit)>,
     base: Option<Collections>,
     current: Option<Collections>,
@@ -57,10 +67,62 @@ impl Block {
         Ok(self.current.insert(current))
     }
 
+    /// Whether its first read pins everything: not if it began as the implicit block of a message and
+    /// has read already.
+    pub(super) fn pins_whole(&self) -> bool {
+        self.explicit && !self.partial
+    }
+
+    /// Reads further relations, in the implicit block of a message.
+    pub(super) fn extend(&mut self, more: Collections) -> Result<&Collections> {
+        let mut edited = more.clone();
+        for (table, edit) in &self.edits {
+            edited.edit(*table, edit)?;
+        }
+        self.partial = true;
+        self.base.get_or_insert_default().extend(more);
+        let current = self.current.get_or_insert_default();
+        current.extend(edited);
+        Ok(current)
+    }
+
+    /// Whether it holds the turn at changing a table.
+    pub(super) fn has_turn(&self, table: ObjectId) -> bool {
+        self.turns.iter().any(|(held, _)| *held == table)
+    }
+
+    /// Keeps a turn until its end.
+    pub(super) fn keep_turn(&mut self, table: ObjectId, turn: OwnedMutexGuard<()>) {
+        self.turns.push((table, turn));
+    }
+
+    /// Whether it holds any turn.
+    pub(super) fn has_turns(&self) -> bool {
+        !self.turns.is_empty()
+    }
+
+    /// Whether new rows with these hashes of their keys are known to collide with nothing. Then their
+    /// keys are noted; if not, one must look. Reading all keys for every INSERT of a long block would
+    /// make it quadratic.
+    pub(super) fn note_keys(&mut self, table: ObjectId, hashes: &[u64]) -> bool {
+        let Some(known) = self.keys.get_mut(&table) else { return false };
+        let before = known.len();
+        let fresh = !hashes.iter().any(|hash| known.contains(hash));
+        if fresh {
+            known.extend(hashes);
+        }
+        fresh && known.len() == before + hashes.len()
+    }
+
+    /// Remembers the hashes of all keys that a table has now.
+    pub(super) fn learn_keys(&mut self, table: ObjectId, hashes: HashSet<u64>) {
+        self.keys.insert(table, hashes);
+    }
+
     /// Lets go of the pinned collections: after DDL, which makes an epoch of its own.
     pub(super) fn unpin(&mut self) {
         if self.edits.is_empty() {
-            (self.base, self.current) = (None, None);
+            (self.base, self.current, self.partial) = (None, None, false);
         }
     }
 
@@ -82,6 +144,9 @@ impl Block {
     pub(super) fn edit(&mut self, table: ObjectId, edit: Edit) -> Result<()> {
         if let Some(current) = &mut self.current {
             current.edit(table, &edit)?;
+        }
+        if !matches!(edit, Edit::Insert { .. }) {
+            self.keys.remove(&table);
         }
         self.edits.push((table, edit));
         Ok(())
@@ -107,6 +172,7 @@ impl Session {
     /// # Errors
     /// What committing reports.
     pub async fn end_message(&mut self) -> Result<()> {
+        self.note_failed_rows();
         match &self.block {
             Some(block) if !block.explicit => {
                 let failed = block.failed;
@@ -121,6 +187,13 @@ impl Session {
         self.copy = None;
         if let Some(block) = &mut self.block {
             block.failed = true;
+        }
+    }
+
+    /// Fails the block if rows of one of its statements could not be read to their end.
+    pub(super) fn note_failed_rows(&mut self) {
+        if self.rows_failed.swap(false, Ordering::SeqCst) {
+            self.fail();
         }
     }
 
@@ -156,6 +229,7 @@ impl Session {
 
     fn new_block(&mut self, explicit: bool) -> Block {
         self.settings.begin();
+        self.rows_failed.store(false, Ordering::SeqCst);
         for (of_block, default) in [
             ("transaction_isolation", "default_transaction_isolation"),
             ("transaction_read_only", "default_transaction_read_only"),
@@ -284,6 +358,7 @@ impl Session {
             (None, None) => None,
         };
         block.edits.truncate(savepoint.edits);
+        block.keys.clear();
         block.current = current;
         block.failed = false;
         Ok(Response::done("ROLLBACK"))
@@ -334,11 +409,6 @@ impl Session {
             read_only: Some(read_only),
             deferrable: None,
         }
-    }
-
-    /// Whether a failed or open block stands in the way of a statement that cannot be undone.
-    pub(super) fn in_explicit_block(&self) -> bool {
-        self.status() != TransactionStatus::Idle
     }
 }
 

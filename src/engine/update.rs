@@ -1,7 +1,8 @@
 //! UPDATE, DELETE and TRUNCATE: a query over the numbered rows of the table finds the old rows and the
 //! new values; both become one change.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take, take_record_batch};
@@ -114,9 +115,7 @@ impl Session {
     ) -> Result<Response> {
         let select = arguments.bind(plan.select.clone())?;
         let table = plan.target.table.id;
-        let gate = self.shared.gate(table);
-        let alone = self.block.is_none();
-        let _turn = if alone { Some(gate.lock().await) } else { None };
+        let _turn = self.take_turn(table).await;
         for _ in 0..ATTEMPTS {
             let (stored, given) = self.stored(&plan.target, &select).await?;
             let found = self.collect(&select, given).await?;
@@ -159,7 +158,7 @@ impl Session {
 }
 
 fn found_schema(select: &Select) -> arrow::datatypes::SchemaRef {
-    select.schema.clone()
+    Arc::clone(&select.schema)
 }
 
 fn refuse_returning(returning: Option<&Vec<SelectItem>>, others: &[TableWithJoins]) -> Result<()> {
@@ -223,9 +222,9 @@ fn check_keys(
     new: &RecordBatch,
 ) -> Result<()> {
     let same = same_key(&target.table, stored, new)?;
-    let gone: HashMap<Position, ()> = old.iter().map(|&position| (position, ())).collect();
+    let gone: HashSet<Position> = old.iter().copied().collect();
     for row in 0..new.num_rows() {
-        let taken = same.stored[row].is_some_and(|position| !gone.contains_key(&position));
+        let taken = same.stored[row].is_some_and(|position| !gone.contains(&position));
         if taken || same.first[row] != row {
             return Err(duplicate_key(&target.table, new, row));
         }
@@ -237,9 +236,9 @@ impl Target {
     /// Stored rows under the table's own schema.
     pub(super) fn cast_rows(&self, stored: &[Delta], at: &[Position]) -> Result<RecordBatch> {
         if at.is_empty() {
-            return Ok(RecordBatch::new_empty(self.rules.schema.clone()));
+            return Ok(RecordBatch::new_empty(Arc::clone(&self.rules.schema)));
         }
         let rows = rows_at(stored, at)?;
-        Ok(RecordBatch::try_new(self.rules.schema.clone(), rows.columns().to_vec())?)
+        Ok(RecordBatch::try_new(Arc::clone(&self.rules.schema), rows.columns().to_vec())?)
     }
 }

@@ -67,9 +67,8 @@ impl Session {
     ) -> Result<(u64, RecordBatch)> {
         let select = arguments.bind(upsert.select.clone())?;
         let table = target.table.id;
-        let gate = self.shared.gate(table);
         let alone = self.block.is_none();
-        let _turn = if alone { Some(gate.lock().await) } else { None };
+        let _turn = self.take_turn(table).await;
         for _ in 0..ATTEMPTS {
             let stored = self.read(&[table]).await?.get(table)?.to_vec();
             let same = same_key(&target.table, &stored, rows)?;

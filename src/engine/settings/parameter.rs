@@ -79,7 +79,7 @@ const LEVELS: &[&str] =
 pub static PARAMETERS: &[Parameter] = &[
     reported("application_name", "", Kind::Text, "Name of the application, for statistics and logs."),
     parameter("backslash_quote", "safe_encoding", Kind::Word(&["safe_encoding", "on", "off"]), "Whether \\' is allowed in string literals."),
-    parameter("bytea_output", "hex", Kind::Word(&["hex"]), "Output format of bytea."),
+    parameter("bytea_output", "hex", Kind::Word(&["hex", "escape"]), "Output format of bytea."),
     parameter("check_function_bodies", "on", Kind::Bool, "Kept for tools; no effect."),
     reported("client_encoding", "UTF8", Kind::Encoding, "Character set of the client: always UTF8."),
     parameter("client_min_messages", "notice", Kind::Word(LEVELS), "Least severe message sent to the client."),
@@ -95,7 +95,7 @@ pub static PARAMETERS: &[Parameter] = &[
     parameter("enable_nestloop", "on", Kind::Bool, "Kept for tools; no effect."),
     parameter("enable_seqscan", "on", Kind::Bool, "Kept for tools; no effect."),
     parameter("escape_string_warning", "on", Kind::Bool, "Kept for tools; no effect."),
-    parameter("extra_float_digits", "1", Kind::Int(-15, 3), "Floats are always printed so that they read back exactly."),
+    parameter("extra_float_digits", "1", Kind::Int(-15, 3), "Digits of floats: above 0, so many that they read back exactly."),
     parameter("geqo", "on", Kind::Bool, "Kept for tools; no effect."),
     parameter("idle_in_transaction_session_timeout", "0", Kind::Duration, "Longest time that a block may be idle."),
     parameter("idle_session_timeout", "0", Kind::Duration, "Longest time that a session may be idle."),
