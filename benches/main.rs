@@ -1,3 +1,31 @@
-//! To be filled.
+//! `cargo bench`: Nexmark as maintained views against DataFusion's batch execution of the same text,
+//! and the latency of a lone insert.
+//!
+//! `cargo bench -- --quick` takes 1M events instead of 10M; further words name queries (`q3 q5`) or
+//! `latency`, `idle`.
 
-fn main() {}
+mod latency;
+mod meter;
+mod nexmark;
+
+fn main() {
+    let words: Vec<String> =
+        std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let quick = words.iter().any(|word| word == "--quick");
+    let named: Vec<String> = words.into_iter().filter(|word| !word.starts_with("--")).collect();
+    let wants = |name: &str| named.is_empty() || named.iter().any(|word| word == name);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("the machine can start threads");
+    runtime.block_on(async {
+        nexmark::run(if quick { 1_000_000 } else { 10_000_000 }, &wants).await;
+        if wants("latency") {
+            latency::insert_to_view().await;
+        }
+        if wants("idle") {
+            latency::idle().await;
+        }
+    });
+}
