@@ -9,8 +9,7 @@ mod meter;
 mod nexmark;
 
 fn main() {
-    let words: Vec<String> =
-        std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let quick = words.iter().any(|word| word == "--quick");
     let named: Vec<String> = words.into_iter().filter(|word| !word.starts_with("--")).collect();
     let wants = |name: &str| named.is_empty() || named.iter().any(|word| word == name);

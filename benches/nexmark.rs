@@ -13,8 +13,8 @@ use crate::meter::{Cost, Meter};
 const ROWS_PER_BATCH: usize = 100_000;
 const KINDS: [&str; 3] = ["person", "auction", "bid"];
 const QUERIES: [&str; 17] = [
-    "q0", "q1", "q2", "q3", "q4", "q5", "q7", "q8", "q14", "q15", "q16", "q17", "q18", "q19", "q20",
-    "q21", "q22",
+    "q0", "q1", "q2", "q3", "q4", "q5", "q7", "q8", "q14", "q15", "q16", "q17", "q18", "q19",
+    "q20", "q21", "q22",
 ];
 
 /// Runs the queries that `wants` names over `events` events and prints a table.
@@ -24,7 +24,9 @@ pub async fn run(events: u64, wants: &dyn Fn(&str) -> bool) {
         return;
     }
     let data: Vec<Vec<RecordBatch>> = KINDS.iter().map(|kind| generate(kind, events)).collect();
-    println!("Nexmark, {events} events, 2 workers, microbatches of at most {ROWS_PER_BATCH} rows\n");
+    println!(
+        "Nexmark, {events} events, 2 workers, microbatches of at most {ROWS_PER_BATCH} rows\n"
+    );
     println!(
         "| query | events/s | view CPU s | M events per core-second | peak MiB | batch CPU s | batch peak MiB | CPU ratio | rows |"
     );

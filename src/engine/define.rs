@@ -126,7 +126,8 @@ impl Session {
             _ => vec![],
         });
         let dropped: Vec<ObjectId> = dropped.collect();
-        let plan = |(id, query, plan): (ObjectId, String, ViewPlan)| (id, query, Arc::new(plan.node));
+        let plan =
+            |(id, query, plan): (ObjectId, String, ViewPlan)| (id, query, Arc::new(plan.node));
         let definition = Definition {
             changes: defining.changes,
             catalog: catalog.clone(),

@@ -110,8 +110,7 @@ impl Session {
         })?;
         let depends = named.iter().filter_map(|name| Some(catalog.relation(name)?.id()));
         let dependencies = depends.collect();
-        let definition =
-            ViewDefinition { columns, query: query.to_string() };
+        let definition = ViewDefinition { columns, query: query.to_string() };
         Ok(View { id, name, definition, dependencies })
     }
 

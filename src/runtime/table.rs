@@ -44,7 +44,7 @@ enum Rows {
     /// refused write can still be taken back.
     Appended { batches: Batches, open: Vec<Delta> },
     /// By key.
-    Indexed(Arrangement),
+    Indexed(Box<Arrangement>),
 }
 
 /// What a change did.
@@ -71,7 +71,7 @@ impl Table {
         let rows = if table.definition.append_only && primary_key.is_empty() {
             Rows::Appended { batches: Batches::new(Arc::clone(&schema)), open: vec![] }
         } else {
-            Rows::Indexed(Arrangement::new(Arc::clone(&schema), key.clone())?)
+            Rows::Indexed(Box::new(Arrangement::new(Arc::clone(&schema), key.clone())?))
         };
         let name = table.name.name.clone();
         Ok(Table { name, schema, primary_key, version: 0, rows, key, encoder })

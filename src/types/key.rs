@@ -3,6 +3,8 @@
 //!
 //! Hashes are stable for ever: vnodes in saved state depend on them.
 
+use std::sync::Arc;
+
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, PrimitiveArray, RecordBatch,
 };
@@ -129,7 +131,8 @@ impl KeyEncoder {
     /// # Errors
     /// As [`KeyEncoder::encode`].
     pub fn encode_batch(&self, batch: &RecordBatch, columns: &[usize]) -> Result<KeyBatch> {
-        let arrays: Vec<_> = columns.iter().map(|&column| batch.column(column).clone()).collect();
+        let arrays: Vec<_> =
+            columns.iter().map(|&column| Arc::clone(batch.column(column))).collect();
         self.encode(&arrays, batch.num_rows())
     }
 
@@ -252,14 +255,14 @@ fn narrow(data_type: &DataType, keys: Vec<u64>, nulls: Option<NullBuffer>) -> Ar
         ($type:ty, $key:ident => $native:expr) => {{
             let values = keys.into_iter().map(|$key| $native).collect::<Vec<_>>();
             let array = PrimitiveArray::<$type>::new(values.into(), nulls);
-            std::sync::Arc::new(array.with_data_type(data_type.clone()))
+            Arc::new(array.with_data_type(data_type.clone()))
         }};
     }
     // Casts undo the widening; keys at null rows may be anything.
     match data_type {
         DataType::Boolean => {
             let values = keys.into_iter().map(|key| key != 0).collect::<Vec<_>>();
-            std::sync::Arc::new(BooleanArray::new(values.into(), nulls))
+            Arc::new(BooleanArray::new(values.into(), nulls))
         }
         DataType::Int8 => narrowed!(Int8Type, key => key as i8),
         DataType::Int16 => narrowed!(Int16Type, key => key as i16),
@@ -288,12 +291,12 @@ pub fn normalize(array: &ArrayRef) -> ArrayRef {
     match array.data_type() {
         DataType::Float64 => {
             let values: &Float64Array = array.as_primitive();
-            std::sync::Arc::new(values.unary::<_, Float64Type>(normal_f64))
+            Arc::new(values.unary::<_, Float64Type>(normal_f64))
         }
         DataType::Float32 => {
             let values: &Float32Array = array.as_primitive();
-            std::sync::Arc::new(values.unary::<_, Float32Type>(normal_f32))
+            Arc::new(values.unary::<_, Float32Type>(normal_f32))
         }
-        _ => std::sync::Arc::clone(array),
+        _ => Arc::clone(array),
     }
 }

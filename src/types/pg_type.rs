@@ -75,7 +75,8 @@ pub fn by_oid(oid: u32) -> Option<PgType> {
 #[must_use]
 pub fn of_field(field: &Field) -> PgType {
     let named = field.metadata().get(PG_TYPE).and_then(|name| by_name(name));
-    named.unwrap_or_else(|| of_data_type(element(field.data_type()).unwrap_or(field.data_type())))
+    let scalar = element(field.data_type()).unwrap_or_else(|| field.data_type());
+    named.unwrap_or_else(|| of_data_type(scalar))
 }
 
 /// The OID of a column's type: of an array column, its array type's.

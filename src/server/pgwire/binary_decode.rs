@@ -141,7 +141,7 @@ fn numeric(mut bytes: &[u8], precision: u8, scale: i8) -> Result<i128> {
             Err(_) => 0,
         };
         value = value.checked_add(part).ok_or_else(overflow)?;
-        if power <= 0 {
+        if power < 0 {
             break;
         }
     }
