@@ -61,7 +61,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
 /// Third-party crates with one door: crate → path prefixes that may name it.
 const SEAMS: &[(&str, &[&str])] = &[
     ("timely", &["src/runtime/fabric/"]),
-    ("pgwire", &["src/server/pgwire/"]),
+    // The server declares its module of the same name.
+    ("pgwire", &["src/server/pgwire/", "src/server/mod.rs"]),
     ("axum", &["src/server/http"]),
     (
         "datafusion",
