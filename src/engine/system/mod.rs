@@ -15,6 +15,7 @@ mod context;
 mod correlate;
 mod function;
 mod layout;
+mod naming;
 mod objects;
 mod prune;
 mod query;

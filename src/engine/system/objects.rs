@@ -62,7 +62,7 @@ pub(super) fn schema_oid(catalog: &Catalog, name: &str) -> Option<u32> {
     }
     let named = |object: &&std::sync::Arc<Object>| matches!(&***object, Object::Schema(schema) if schema.name == name);
     let found = catalog.objects().find(named).map(|object| object.id().0);
-    found.or((name == PUBLIC).then_some(PUBLIC_OID))
+    found.or_else(|| (name == PUBLIC).then_some(PUBLIC_OID))
 }
 
 /// All schemas with their OIDs.

@@ -22,7 +22,7 @@ use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{self, Expr, ObjectName, Query, Visit, Visitor};
 
 use super::context::Context;
-use super::{function, layout, rewrite, table};
+use super::{function, layout, naming, rewrite, table};
 use crate::error::{Error, Result};
 use crate::plan::Select;
 
@@ -137,7 +137,7 @@ pub fn plan(
 /// Output columns under the names that PostgreSQL gives them.
 fn schema(planned: &SchemaRef) -> SchemaRef {
     let named =
-        |field: &Arc<Field>| field.as_ref().clone().with_name(rewrite::shown_name(field.name()));
+        |field: &Arc<Field>| field.as_ref().clone().with_name(naming::shown_name(field.name()));
     Arc::new(Schema::new(planned.fields().iter().map(named).collect::<Vec<_>>()))
 }
 

@@ -13,7 +13,6 @@
 //! | `(a, b) = (c, d)` | `a = c AND b = d` |
 //! | columns of equal or no name | distinct aliases, taken back from the result |
 
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
@@ -23,19 +22,11 @@ use datafusion::sql::sqlparser::ast::{
     TableFactor, Value, VisitMut, VisitorMut,
 };
 
-use super::{correlate, layout, prune};
-
-/// Stands between a column's name and what makes it distinct; no name that is typed contains it.
-const MARK: char = '\u{1}';
+use super::{correlate, layout, naming, prune};
 
 /// Rewrites a query over system relations.
 pub(super) fn rewrite(query: &mut Query) {
     let _complete = query.visit(&mut Rewriter);
-}
-
-/// A result column's name without what made it distinct.
-pub(super) fn shown_name(name: &str) -> &str {
-    name.split(MARK).next().unwrap_or(name)
 }
 
 /// Whether a type is one whose values are OIDs shown as names.
@@ -59,7 +50,8 @@ fn reference_function(data_type: &DataType) -> Option<&'static str> {
     }
 }
 
-fn last(name: &ObjectName) -> Option<&Ident> {
+/// The last part of a name.
+pub(super) fn last(name: &ObjectName) -> Option<&Ident> {
     name.0.last().and_then(ObjectNamePart::as_ident)
 }
 
@@ -89,7 +81,7 @@ impl VisitorMut for Rewriter {
     type Break = ();
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        name_columns(select);
+        naming::name_columns(select);
         prune::prune(select);
         let aliases = correlate::aliases(select);
         let _complete = select.visit(&mut HiddenColumns { aliases });
@@ -429,88 +421,4 @@ fn exists(query: &Query, negated: bool) -> Option<Expr> {
         op: if negated { BinaryOperator::Eq } else { BinaryOperator::Gt },
         right: Box::new(Expr::value(Value::Number("0".to_owned(), false))),
     })))
-}
-
-/// Gives every column of a SELECT the name that PostgreSQL gives it, made distinct.
-fn name_columns(select: &mut Select) {
-    let mut used = BTreeSet::new();
-    for (index, item) in select.projection.iter_mut().enumerate() {
-        let (expr, given) = match item {
-            SelectItem::UnnamedExpr(expr) => (expr.clone(), column_name(expr)),
-            SelectItem::ExprWithAlias { expr, alias } => (expr.clone(), alias.value.clone()),
-            _ => continue,
-        };
-        let distinct = match used.insert(given.clone()) {
-            true => given,
-            false => format!("{given}{MARK}{index}"),
-        };
-        let quote_style = match item {
-            SelectItem::ExprWithAlias { alias, .. } if !distinct.contains(MARK) => {
-                alias.quote_style
-            }
-            _ => Some('"'),
-        };
-        let alias = Ident { value: distinct, quote_style, span: expr_span() };
-        *item = SelectItem::ExprWithAlias { expr, alias };
-    }
-}
-
-fn expr_span() -> datafusion::sql::sqlparser::tokenizer::Span {
-    datafusion::sql::sqlparser::tokenizer::Span::empty()
-}
-
-/// The name that PostgreSQL gives a column without alias.
-fn column_name(expr: &Expr) -> String {
-    strong_name(expr).or_else(|| weak_name(expr)).unwrap_or_else(|| "?column?".to_owned())
-}
-
-/// The name of what the expression is about: of a column, function or subquery.
-fn strong_name(expr: &Expr) -> Option<String> {
-    let folded = |ident: &Ident| match ident.quote_style {
-        Some(_) => ident.value.clone(),
-        None => ident.value.to_lowercase(),
-    };
-    match expr {
-        Expr::Identifier(ident) => Some(folded(ident)),
-        Expr::CompoundIdentifier(parts) => parts.last().map(folded),
-        Expr::Function(call) => last(&call.name).map(folded),
-        Expr::Case { else_result, .. } => strong_name(else_result.as_deref()?),
-        Expr::Exists { .. } => Some("exists".to_owned()),
-        Expr::Array(_) => Some("array".to_owned()),
-        Expr::Trim { .. } => Some("btrim".to_owned()),
-        Expr::Nested(inner)
-        | Expr::Collate { expr: inner, .. }
-        | Expr::Cast { expr: inner, .. } => strong_name(inner),
-        Expr::Subquery(query) => match query.body.as_ref() {
-            SetExpr::Select(select) => match select.projection.first()? {
-                SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
-                SelectItem::UnnamedExpr(expr) => Some(column_name(expr)),
-                _ => None,
-            },
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// The name of what is done last: a cast's type, `case`.
-fn weak_name(expr: &Expr) -> Option<String> {
-    match expr {
-        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => weak_name(inner),
-        Expr::Cast { data_type, .. } => Some(type_name(data_type)),
-        Expr::Case { .. } => Some("case".to_owned()),
-        _ => None,
-    }
-}
-
-fn type_name(data_type: &DataType) -> String {
-    match data_type {
-        DataType::Custom(name, _) => last(name).map(|name| name.value.clone()).unwrap_or_default(),
-        DataType::Text => "text".to_owned(),
-        DataType::Boolean | DataType::Bool => "bool".to_owned(),
-        DataType::Int(_) | DataType::Integer(_) | DataType::Int4(_) => "int4".to_owned(),
-        DataType::BigInt(_) | DataType::Int8(_) => "int8".to_owned(),
-        DataType::Regclass => "regclass".to_owned(),
-        other => other.to_string().to_lowercase(),
-    }
 }

@@ -124,79 +124,71 @@ fn every_statement_of_psql_runs() {
     assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
 }
 
+/// Statements with the header and the rows that PostgreSQL gives.
+const ANSWERS: &[(&str, &[&str])] = &[
+    (
+        "SELECT current_database(), current_user, pg_backend_pid()",
+        &["current_database|current_user|pg_backend_pid", "millstream|ann|7"],
+    ),
+    (
+        "SELECT current_schema(), current_schemas(true)",
+        &["current_schema|current_schemas", "public|{pg_catalog,public}"],
+    ),
+    (
+        "SELECT 't'::regclass::oid, 16402::regclass, 'public.t'::regclass",
+        &["oid|regclass|regclass", "16388|m|16388"],
+    ),
+    (
+        "SELECT relname, relkind FROM pg_class WHERE relnamespace = 2200 ORDER BY relname",
+        &["relname|relkind", "m|m", "s|f", "t|r", "t_pkey|i", "v|v"],
+    ),
+    (
+        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute \
+             WHERE attrelid = 't'::regclass AND attnum > 0 ORDER BY attnum",
+        &["attname|format_type", "id|integer", "name|text", "price|numeric(10,2)", "tags|text[]"],
+    ),
+    (
+        "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint ORDER BY 1",
+        &["conname|pg_get_constraintdef", "t_id_check|CHECK (id > 0)", "t_pkey|PRIMARY KEY (id)"],
+    ),
+    (
+        "SELECT pg_get_viewdef('v'::regclass)",
+        &["pg_get_viewdef", " SELECT id, name FROM public.t;"],
+    ),
+    (
+        "SELECT pg_size_pretty(10239), pg_size_pretty(10240), pg_size_pretty(5 * 1024 * 1024 * 1024)",
+        &["pg_size_pretty|pg_size_pretty|pg_size_pretty", "10239 bytes|10 kB|5120 MB"],
+    ),
+    (
+        "SELECT table_name, table_type FROM information_schema.tables ORDER BY 1",
+        &["table_name|table_type", "s|FOREIGN", "t|BASE TABLE", "v|VIEW"],
+    ),
+    (
+        "SELECT column_name, data_type, numeric_precision, is_nullable \
+             FROM information_schema.columns WHERE table_name = 't' ORDER BY ordinal_position",
+        &[
+            "column_name|data_type|numeric_precision|is_nullable",
+            "id|integer|32|NO",
+            "name|text||YES",
+            "price|numeric|10|YES",
+            "tags|ARRAY||YES",
+        ],
+    ),
+    (
+        "SELECT c.relname, ARRAY(SELECT attname FROM pg_attribute a WHERE a.attrelid = c.oid \
+             AND a.attnum > 0 ORDER BY attnum) FROM pg_class c WHERE c.oid = 16398",
+        &["relname|array", "v|{id,name}"],
+    ),
+    (
+        "SELECT n.nspname FROM pg_namespace n WHERE EXISTS (SELECT 1 FROM pg_class c \
+             WHERE c.relnamespace = n.oid AND c.relkind = 'm') AND n.nspname = ANY('{public,x}')",
+        &["nspname", "public"],
+    ),
+];
+
 #[test]
 fn answers_are_postgres() {
-    let cases: &[(&str, &[&str])] = &[
-        (
-            "SELECT current_database(), current_user, pg_backend_pid()",
-            &["current_database|current_user|pg_backend_pid", "millstream|ann|7"],
-        ),
-        (
-            "SELECT current_schema(), current_schemas(true)",
-            &["current_schema|current_schemas", "public|{pg_catalog,public}"],
-        ),
-        (
-            "SELECT 't'::regclass::oid, 16402::regclass, 'public.t'::regclass",
-            &["oid|regclass|regclass", "16388|m|16388"],
-        ),
-        (
-            "SELECT relname, relkind FROM pg_class WHERE relnamespace = 2200 ORDER BY relname",
-            &["relname|relkind", "m|m", "s|f", "t|r", "t_pkey|i", "v|v"],
-        ),
-        (
-            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute \
-             WHERE attrelid = 't'::regclass AND attnum > 0 ORDER BY attnum",
-            &[
-                "attname|format_type",
-                "id|integer",
-                "name|text",
-                "price|numeric(10,2)",
-                "tags|text[]",
-            ],
-        ),
-        (
-            "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint ORDER BY 1",
-            &[
-                "conname|pg_get_constraintdef",
-                "t_id_check|CHECK (id > 0)",
-                "t_pkey|PRIMARY KEY (id)",
-            ],
-        ),
-        (
-            "SELECT pg_get_viewdef('v'::regclass)",
-            &["pg_get_viewdef", " SELECT id, name FROM public.t;"],
-        ),
-        (
-            "SELECT pg_size_pretty(10239), pg_size_pretty(10240), pg_size_pretty(5 * 1024 * 1024 * 1024)",
-            &["pg_size_pretty|pg_size_pretty|pg_size_pretty", "10239 bytes|10 kB|5120 MB"],
-        ),
-        (
-            "SELECT table_name, table_type FROM information_schema.tables ORDER BY 1",
-            &["table_name|table_type", "s|FOREIGN", "t|BASE TABLE", "v|VIEW"],
-        ),
-        (
-            "SELECT column_name, data_type, numeric_precision, is_nullable \
-             FROM information_schema.columns WHERE table_name = 't' ORDER BY ordinal_position",
-            &[
-                "column_name|data_type|numeric_precision|is_nullable",
-                "id|integer|32|NO",
-                "name|text||YES",
-                "price|numeric|10|YES",
-                "tags|ARRAY||YES",
-            ],
-        ),
-        (
-            "SELECT c.relname, ARRAY(SELECT attname FROM pg_attribute a WHERE a.attrelid = c.oid \
-             AND a.attnum > 0 ORDER BY attnum) FROM pg_class c WHERE c.oid = 16398",
-            &["relname|array", "v|{id,name}"],
-        ),
-        (
-            "SELECT n.nspname FROM pg_namespace n WHERE EXISTS (SELECT 1 FROM pg_class c \
-             WHERE c.relnamespace = n.oid AND c.relkind = 'm') AND n.nspname = ANY('{public,x}')",
-            &["nspname", "public"],
-        ),
-    ];
-    for (sql, expected) in cases {
+    for (sql, expected) in ANSWERS {
         assert_eq!(&run(sql).unwrap(), expected, "{sql}");
     }
 }

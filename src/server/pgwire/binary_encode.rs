@@ -16,25 +16,24 @@ pub(super) const EPOCH_DAYS: i32 = 10_957;
 /// The same in microseconds.
 pub(super) const EPOCH_US: i64 = EPOCH_DAYS as i64 * 86_400_000_000;
 
+/// A column of numbers in the network's byte order.
+macro_rules! big_endian {
+    ($array:expr, $kind:ty) => {
+        each($array.as_primitive::<$kind>(), |value, out| out.extend(value.to_be_bytes()))
+    };
+}
+
 /// Encodes a column in binary.
 pub(super) fn encode(array: &ArrayRef, field: &Field) -> Result<Cells> {
     let array = &canonical(array)?;
     Ok(match array.data_type() {
         DataType::Null => encode_text(array, field, &Style::default())?,
         DataType::Boolean => each(array.as_boolean(), |value, out| out.push(u8::from(value))),
-        DataType::Int16 => each(array.as_primitive::<Int16Type>(), |value, out| {
-            out.extend(value.to_be_bytes());
-        }),
-        DataType::Int32 => each(array.as_primitive::<Int32Type>(), |value, out| {
-            out.extend(value.to_be_bytes());
-        }),
+        DataType::Int16 => big_endian!(array, Int16Type),
+        DataType::Int32 => big_endian!(array, Int32Type),
         DataType::Int64 => int8(array, field)?,
-        DataType::Float32 => each(array.as_primitive::<Float32Type>(), |value, out| {
-            out.extend(value.to_be_bytes());
-        }),
-        DataType::Float64 => each(array.as_primitive::<Float64Type>(), |value, out| {
-            out.extend(value.to_be_bytes());
-        }),
+        DataType::Float32 => big_endian!(array, Float32Type),
+        DataType::Float64 => big_endian!(array, Float64Type),
         DataType::Decimal128(_, scale) => {
             each(array.as_primitive::<Decimal128Type>(), |value, out| {
                 numeric(value, *scale, out);
@@ -62,9 +61,7 @@ pub(super) fn encode(array: &ArrayRef, field: &Field) -> Result<Cells> {
             };
             out.extend(days.to_be_bytes());
         }),
-        DataType::Time64(_) => each(array.as_primitive::<Time64MicrosecondType>(), |value, out| {
-            out.extend(value.to_be_bytes());
-        }),
+        DataType::Time64(_) => big_endian!(array, Time64MicrosecondType),
         DataType::Timestamp(_, _) => {
             each(array.as_primitive::<TimestampMicrosecondType>(), |value, out| {
                 let micros = match value {

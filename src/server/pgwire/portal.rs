@@ -64,8 +64,9 @@ pub(super) fn values(
         ));
     }
     let binary = describe::binary(codes, wanted, "parameter")?;
-    itertools::izip!(&prepared.params, parameters, binary)
-        .map(|(field, parameter, binary)| match parameter {
+    let given = itertools::zip_eq(parameters, binary);
+    itertools::zip_eq(&prepared.params, given)
+        .map(|(field, (parameter, binary))| match parameter {
             None => Ok(new_null_array(field.data_type(), 1)),
             Some(bytes) if binary => binary_decode::decode(bytes, field),
             Some(bytes) => {

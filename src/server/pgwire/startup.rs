@@ -125,7 +125,6 @@ async fn open(
         user: user.to_owned(),
         database: database.to_owned(),
         settings: settings(&startup)?,
-        ..SessionOptions::default()
     };
     Ok(Some((door.engine.session(options)?, place)))
 }

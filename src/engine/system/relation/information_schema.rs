@@ -103,7 +103,7 @@ fn push_column(
         ("column_name", &column.name),
         ("ordinal_position", &number),
         ("column_default", &column.default.as_deref().unwrap_or_default()),
-        ("is_nullable", &yes_or_no(!column.not_null)),
+        ("is_nullable", &yes_or_no(!(column.not_null && updatable))),
         ("data_type", &data_type),
         ("character_maximum_length", &(modifier - 4)),
         ("numeric_precision", &numeric_precision(oid, modifier)),
