@@ -135,7 +135,8 @@ impl Planner {
     /// # Errors
     /// What is wrong with the query, or (`0A000`) what in it cannot be maintained.
     pub fn view(&self, query: &ast::Query, text: &str) -> Result<ViewPlan> {
-        let analyzed = self.analyzed(self.logical(query, text, &[])?, text)?;
+        let plan = subquery::single_values(self.logical(query, text, &[])?, true)?;
+        let analyzed = self.analyzed(plan, text)?;
         unique_columns(&analyzed)?;
         let names = scanned(&analyzed)?;
         let lowered = logical::refuse_volatile(&analyzed)
