@@ -68,9 +68,7 @@ impl Session {
         };
         let schema = object.relation_name().map(|name| name.schema.clone()).unwrap_or_default();
         let change = match &alter.action {
-            AlterAction::Rename(to) => {
-                catalog.rename(object, &schema, to, rename_relation)?
-            }
+            AlterAction::Rename(to) => catalog.rename(object, &schema, to, rename_relation)?,
             AlterAction::SetSchema(to) => {
                 catalog.rename(object, to, object.name(), rename_relation)?
             }

@@ -56,8 +56,8 @@ impl Session {
         let mut rows = rows;
         let simple = matches!(conflict, Conflict::Error | Conflict::Ignore);
         let hashes = key_hashes(table, &rows)?;
-        let fresh_for_sure = simple
-            && self.block.as_mut().is_some_and(|block| block.note_keys(table.id, &hashes));
+        let fresh_for_sure =
+            simple && self.block.as_mut().is_some_and(|block| block.note_keys(table.id, &hashes));
         if !table.definition.primary_key.is_empty() && !fresh_for_sure {
             let collections = match simple {
                 true => self.latest(table.id).await?,

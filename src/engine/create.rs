@@ -74,8 +74,12 @@ impl Session {
         let mut definition = create.definition.clone();
         let dependencies = self.dead_letter_table(&definition)?;
         let source = tokio::task::spawn_blocking(move || {
-            let mut source =
-                Source { id: catalog.next_id(), name, definition: definition.clone(), dependencies };
+            let mut source = Source {
+                id: catalog.next_id(),
+                name,
+                definition: definition.clone(),
+                dependencies,
+            };
             if definition.columns.is_empty() {
                 definition.columns = columns_of(&connector::columns(&spec(&source))?)?;
             }
@@ -120,12 +124,8 @@ pub(super) fn check_columns(columns: &[Column]) -> Result<()> {
 pub(super) fn columns_of(schema: &arrow::datatypes::SchemaRef) -> Result<Vec<Column>> {
     let column = |field: &arrow::datatypes::FieldRef| {
         let sql_type = SqlType::of_field(field).ok_or_else(|| {
-            Error::unsupported(format!(
-                "column \"{}\" of type {}",
-                field.name(),
-                field.data_type()
-            ))
-            .hint("Cast it to a type that tables can have.")
+            Error::unsupported(format!("column \"{}\" of type {}", field.name(), field.data_type()))
+                .hint("Cast it to a type that tables can have.")
         })?;
         let mut column = Column::new(field.name(), sql_type);
         column.not_null = !field.is_nullable();

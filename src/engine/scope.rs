@@ -10,8 +10,8 @@ use super::{errors, stream_catalog, system};
 use crate::catalog::{Catalog, Object, Table};
 use crate::error::{Error, Result, SqlState};
 use crate::plan::{self, Body, Planner, Relation, Relations};
-use crate::sql::statement::Name;
 use crate::sql;
+use crate::sql::statement::Name;
 use crate::types::ObjectId;
 
 /// The schema of relations that exist only within one statement: the rows being written. Users cannot

@@ -5,8 +5,8 @@ use super::session::Session;
 use super::setting::table;
 use crate::catalog::Object;
 use crate::error::{Error, Result, SqlState};
-use crate::sql::{Statement, render};
 use crate::sql::statement::{Name, ShowObjects};
+use crate::sql::{Statement, render};
 use crate::types::definition::{Column, ObjectKind};
 use crate::types::name::quote;
 
@@ -73,7 +73,8 @@ impl Session {
             return Err(wrong_kind(object, kind).at(name.position));
         }
         let shown = object.relation_name().map_or_else(String::new, ToString::to_string);
-        let batch = table(&[("name", vec![shown]), ("create_statement", vec![create_statement(object)])])?;
+        let batch =
+            table(&[("name", vec![shown]), ("create_statement", vec![create_statement(object)])])?;
         Ok(Response::batch(batch, "SHOW", false))
     }
 }
