@@ -43,7 +43,14 @@ pub(super) async fn restore(shared: &Arc<Shared>) -> Result<()> {
     let catalog = shared.catalog();
     for object in catalog.in_order() {
         let Object::MaterializedView(view) = &**object else { continue };
-        let plan = session.plan_stored_view(view)?;
+        let plan = match session.plan_stored_view(view) {
+            Ok(plan) => plan,
+            Err(error) => {
+                // One view that this version cannot maintain must not keep all the others away.
+                tracing::error!(view = %view.name, %error, "cannot plan a view; it cannot be read");
+                continue;
+            }
+        };
         let plans = vec![(view.id, view.definition.query.clone(), plan)];
         session.commit_definition(Defining { plans, ..Defining::default() }, None).await?;
     }

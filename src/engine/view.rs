@@ -1,5 +1,7 @@
 //! CREATE VIEW and CREATE MATERIALIZED VIEW.
 
+use std::collections::BTreeSet;
+
 use arrow::datatypes::SchemaRef;
 
 use super::arguments::Arguments;
@@ -34,6 +36,7 @@ impl Session {
         let view = self.view(id, name, create, &select.schema)?;
         if let Some(old) = replaced {
             check_replacement(&old, &view)?;
+            self.refuse_maintained_dependents(&old)?;
             if view.dependencies.contains(&id) {
                 return Err(Error::new(
                     SqlState::InvalidObjectDefinition,
@@ -112,6 +115,34 @@ impl Session {
         let dependencies = depends.collect();
         let definition = ViewDefinition { columns, query: query.to_string() };
         Ok(View { id, name, definition, dependencies })
+    }
+
+    /// A materialized view was planned with what the views that it reads meant then.
+    fn refuse_maintained_dependents(&self, view: &View) -> Result<()> {
+        let catalog = self.shared.catalog();
+        let (mut seen, mut queue) = (BTreeSet::new(), vec![view.id]);
+        while let Some(id) = queue.pop() {
+            for dependent in catalog.dependents(id) {
+                if let Object::MaterializedView(maintained) = &**dependent {
+                    return Err(Error::new(
+                        SqlState::DependentObjectsStillExist,
+                        format!(
+                            "cannot replace view {} because other objects depend on it",
+                            view.name.name
+                        ),
+                    )
+                    .detail(format!(
+                        "materialized view {} depends on view {}",
+                        maintained.name.name, view.name.name
+                    ))
+                    .hint("Drop the materialized view, replace the view, and create it again."));
+                }
+                if seen.insert(dependent.id()) {
+                    queue.push(dependent.id());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The view that OR REPLACE replaces, if it exists.
