@@ -129,7 +129,7 @@ impl KeyEncoder {
     /// # Errors
     /// As [`KeyEncoder::encode`].
     pub fn encode_batch(&self, batch: &RecordBatch, columns: &[usize]) -> Result<KeyBatch> {
-        let arrays: Vec<_> = columns.iter().map(|&column| batch.column(column).clone()).collect();
+        let arrays: Vec<_> = columns.iter().map(|&column| ArrayRef::clone(batch.column(column))).collect();
         self.encode(&arrays, batch.num_rows())
     }
 

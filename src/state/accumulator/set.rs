@@ -8,7 +8,7 @@ use arrow::array::{
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{filter_record_batch, kernels::cmp};
 use arrow::datatypes::{DataType, SchemaRef, UInt32Type};
-use itertools::{izip, zip_eq};
+use itertools::zip_eq;
 
 use super::{Accumulator, Changes, DistinctValues, Function};
 use crate::error::{Error, Result};
@@ -221,7 +221,7 @@ impl Accumulators {
     pub fn restore_distinct(&mut self, groups: &[u32], saved: &RecordBatch) -> Result<()> {
         let groups: ArrayRef = Arc::new(UInt32Array::from(groups.to_vec()));
         let with_groups = std::iter::once(("group".to_owned(), groups));
-        let columns = izip!(saved.schema().fields(), saved.columns())
+        let columns = zip_eq(saved.schema().fields(), saved.columns())
             .map(|(field, column)| (field.name().clone(), Arc::clone(column)))
             .collect::<Vec<_>>();
         let saved = RecordBatch::try_from_iter(with_groups.chain(columns))?;
