@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::kernels::cmp::distinct;
 use arrow::compute::or;
 use arrow::compute::{filter, not};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use itertools::zip_eq;
 
 use super::{Context, ErrorRow, Operator, Output, Port, StateSize};
@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::plan::node::{AggregateCall, AggregateFunction};
 use crate::state::accumulator::{Accumulators, Call, Function};
 use crate::state::{Arrangements, GroupTable, Saved, SegmentedVec};
-use crate::types::{Delta, Weights};
+use crate::types::Delta;
 
 /// Groups whose output is computed at once.
 const OUTPUT_ROWS: usize = 1 << 16;
@@ -34,8 +34,6 @@ pub struct Aggregate {
     /// Calls as text, for error rows.
     names: Vec<String>,
     table: GroupTable,
-    /// Number of rows by group.
-    rows: SegmentedVec<i64>,
     accumulators: Accumulators,
     /// The one group of a global aggregate on the worker that owns it, once it has been put out.
     unit: Unit,
@@ -94,7 +92,6 @@ impl Aggregate {
             output: Arc::clone(output),
             names: calls.iter().map(|call| name(call, input)).collect(),
             table: GroupTable::new(&types)?,
-            rows: SegmentedVec::new(),
             accumulators: Accumulators::new(
                 calls.iter().map(state_call).collect(),
                 input,
@@ -108,7 +105,7 @@ impl Aggregate {
     }
 
     fn exists(&self, group: u32) -> bool {
-        self.rows[group] > 0 || self.unit == Unit::There
+        self.accumulators.rows(group) > 0 || self.unit == Unit::There
     }
 
     fn has_output(&self, group: u32) -> bool {
@@ -117,7 +114,6 @@ impl Aggregate {
 
     fn grow(&mut self) {
         let groups = self.table.numbers();
-        self.rows.grow(groups, &0);
         self.tick.touched.grow(groups, &false);
         self.accumulators.grow(groups);
     }
@@ -136,21 +132,6 @@ impl Aggregate {
             self.tick.old.push((old, columns));
         }
         Ok(())
-    }
-
-    fn count_rows(&mut self, groups: &[u32], weights: &Weights) {
-        match weights {
-            Weights::One => groups.iter().for_each(|&group| self.rows[group] += 1),
-            Weights::Each(weights) => {
-                for (&group, &weight) in zip_eq(groups, weights) {
-                    let rows = &mut self.rows[group];
-                    *rows += weight;
-                    if *rows == 0 {
-                        self.tick.emptied.push(group);
-                    }
-                }
-            }
-        }
     }
 
     /// Brings `failed` up to date for the groups that may have changed in it.
@@ -232,7 +213,7 @@ impl Aggregate {
         emptied.sort_unstable();
         emptied.dedup();
         let unit = self.unit != Unit::Elsewhere;
-        emptied.retain(|&group| !unit && self.rows[group] == 0 && self.accumulators.clear(group));
+        emptied.retain(|&group| !unit && self.accumulators.clear(group));
         emptied.iter().for_each(|&group| self.accumulators.reset(group));
         self.table.release(&emptied);
     }
@@ -275,8 +256,8 @@ impl Operator for Aggregate {
         if out.wanted {
             self.remember(&groups)?;
         }
-        self.count_rows(&groups, &delta.weights);
-        self.accumulators.update(&delta.batch, &groups, &delta.weights)
+        let emptied = &mut self.tick.emptied;
+        self.accumulators.update(&delta.batch, &groups, &delta.weights, emptied)
     }
 
     fn finish(&mut self, _ctx: &mut Context<'_>, out: &mut Output) -> Result<()> {
@@ -317,13 +298,11 @@ impl Operator for Aggregate {
             .take(self.table.numbers())
             .filter(|&group| self.exists(group) || !self.accumulators.clear(group))
             .collect();
-        let mut rest = vec![("rows", DataType::Int64)];
-        rest.extend(self.names.iter().map(|name| (name.as_str(), DataType::Binary)));
+        let states = self.accumulators.save(&groups);
+        let rest: Vec<_> =
+            states.iter().map(|state| ("state", state.data_type().clone())).collect();
         let mut columns = self.table.columns(&groups)?;
-        columns.push(Arc::new(Int64Array::from_iter_values(
-            groups.iter().map(|&group| self.rows[group]),
-        )));
-        columns.extend(self.accumulators.save(&groups));
+        columns.extend(states);
         let saved = batch(&self.saved_schema(&rest), columns, groups.len())?;
         to.put("groups", &saved, &self.hashes(&groups))?;
 
@@ -343,10 +322,7 @@ impl Operator for Aggregate {
     fn restore(&mut self, _arrangements: &mut Arrangements, from: &Saved) -> Result<()> {
         for saved in from.part("groups") {
             let groups = self.groups_of(saved)?;
-            let columns = &saved.columns()[self.group.len()..];
-            let rows = columns[0].as_primitive::<Int64Type>().values();
-            zip_eq(&groups, rows).for_each(|(&group, &rows)| self.rows[group] = rows);
-            self.accumulators.restore(&groups, &columns[1..])?;
+            self.accumulators.restore(&groups, &saved.columns()[self.group.len()..])?;
             if self.unit == Unit::Due {
                 self.unit = Unit::There;
             }
@@ -362,7 +338,7 @@ impl Operator for Aggregate {
     }
 
     fn size(&self, _arrangements: &Arrangements) -> StateSize {
-        let bytes = self.table.byte_size() + self.rows.byte_size() + self.accumulators.byte_size();
+        let bytes = self.table.byte_size() + self.accumulators.byte_size();
         StateSize { rows: self.table.len(), bytes }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
-use itertools::{izip, zip_eq};
+use itertools::zip_eq;
 
 use super::{Context, ErrorRow, Operator, Output, Port, StateSize};
 use crate::error::{Error, Result, SqlState};
@@ -191,7 +191,7 @@ impl Operator for AtMostOne {
             let (counts, columns) = saved.columns().split_last().expect("counts come last");
             let (keys, rows) = self.numbers(columns, saved.num_rows())?;
             let counts = counts.as_primitive::<Int64Type>().values();
-            for (&key, &row, &count) in izip!(&keys, &rows, counts) {
+            for (&key, (&row, &count)) in zip_eq(&keys, zip_eq(&rows, counts)) {
                 self.members.add(key, row, count);
             }
         }

@@ -41,7 +41,7 @@ pub(super) fn output(cells: &SegmentedVec<Truths>, and: bool, groups: &[u32]) ->
     let result = |group: &u32| {
         let Truths { trues, falses } = cells[*group];
         let (decisive, other) = if and { (falses, trues) } else { (trues, falses) };
-        (decisive > 0).then_some(!and).or((other > 0).then_some(and))
+        (decisive > 0).then_some(!and).or_else(|| (other > 0).then_some(and))
     };
     groups.iter().map(result).collect()
 }

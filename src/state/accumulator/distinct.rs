@@ -4,7 +4,7 @@ use arrow::array::{ArrayRef, BooleanArray, UInt32Array};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{filter, take};
 use arrow::datatypes::DataType;
-use itertools::{izip, zip_eq};
+use itertools::zip_eq;
 
 use super::cell::Cell;
 use super::changes::Changes;
@@ -76,7 +76,7 @@ impl DistinctValues {
             self.held[self.table.owner(value)] += 1;
         }
         let mut emptied = vec![];
-        for (call, (mask, accumulator)) in izip!(masks, accumulators).enumerate() {
+        for (call, (mask, accumulator)) in zip_eq(masks, accumulators).enumerate() {
             let mut moved = Transitions::default();
             for (at, (&row, &value)) in zip_eq(&rows, &values).enumerate() {
                 if mask.as_ref().is_some_and(|mask| !mask.value(row as usize)) {
@@ -167,7 +167,7 @@ impl DistinctValues {
     ) -> Result<()> {
         let numbers = self.table.assign_owned(groups, values)?;
         self.counts.grow(self.table.numbers() * self.calls, &0);
-        for (&number, &group, mut bytes) in izip!(&numbers, groups, counts) {
+        for (&number, (&group, mut bytes)) in zip_eq(&numbers, zip_eq(groups, counts)) {
             self.held[group] += 1;
             for call in 0..narrow(self.calls) {
                 let count = Cell::read(&mut bytes);

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatch, UInt32Array, new_null_array,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Int64Array, RecordBatch, UInt32Array,
+    new_null_array,
 };
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{filter_record_batch, kernels::cmp};
-use arrow::datatypes::{DataType, SchemaRef, UInt32Type};
-use itertools::{izip, zip_eq};
+use arrow::datatypes::{DataType, Int64Type, SchemaRef, UInt32Type};
+use itertools::zip_eq;
 
 use super::{Accumulator, Changes, DistinctValues, Function};
 use crate::error::{Error, Result};
+use crate::state::SegmentedVec;
 use crate::types::Weights;
 
 /// One aggregate call over columns of the input.
@@ -31,6 +33,9 @@ pub struct Call {
 #[derive(Debug)]
 pub struct Accumulators {
     calls: Vec<Call>,
+    /// Number of rows by group; what `count(*)` shows.
+    rows: SegmentedVec<i64>,
+    /// By call; empty where `rows` says it all.
     columns: Vec<Accumulator>,
     shared: Vec<Shared>,
 }
@@ -42,6 +47,13 @@ struct Shared {
     /// Their indexes, ascending.
     calls: Vec<usize>,
     values: DistinctValues,
+}
+
+impl Call {
+    /// `count(*)` without a filter.
+    fn counts_rows(&self) -> bool {
+        self.function == Function::Count && self.argument.is_none() && self.filter.is_none()
+    }
 }
 
 impl Accumulators {
@@ -79,20 +91,40 @@ impl Accumulators {
             let values = DistinctValues::new(type_of(argument), calls.len())?;
             Ok(Shared { argument, calls, values })
         });
-        Ok(Accumulators { columns, shared: shared.collect::<Result<_>>()?, calls })
+        let shared = shared.collect::<Result<_>>()?;
+        Ok(Accumulators { columns, shared, calls, rows: SegmentedVec::new() })
     }
 
     /// Makes room for groups `0..groups`.
     pub fn grow(&mut self, groups: usize) {
-        self.columns.iter_mut().for_each(|column| column.grow(groups));
+        self.rows.grow(groups, &0);
+        for (call, column) in zip_eq(&self.calls, &mut self.columns) {
+            if !call.counts_rows() {
+                column.grow(groups);
+            }
+        }
         self.shared.iter_mut().for_each(|shared| shared.values.grow(groups));
     }
 
-    /// Takes in rows with their groups.
+    /// Number of rows of a group.
+    #[must_use]
+    #[inline]
+    pub fn rows(&self, group: u32) -> i64 {
+        self.rows[group]
+    }
+
+    /// Takes in rows with their groups; groups whose number of rows came to zero go to `emptied`.
     ///
     /// # Errors
     /// If a column is not of the type given at the start, which would be a bug.
-    pub fn update(&mut self, batch: &RecordBatch, groups: &[u32], weights: &Weights) -> Result<()> {
+    pub fn update(
+        &mut self,
+        batch: &RecordBatch,
+        groups: &[u32],
+        weights: &Weights,
+        emptied: &mut Vec<u32>,
+    ) -> Result<()> {
+        self.count_rows(groups, weights, emptied);
         let mut filters: Vec<(usize, BooleanBuffer)> = vec![];
         let mut mask = |call: &Call| {
             let column = call.filter?;
@@ -104,7 +136,7 @@ impl Accumulators {
             Some(filters[known].1.clone())
         };
         for (call, column) in zip_eq(&self.calls, &mut self.columns) {
-            if !call.distinct {
+            if !call.distinct && !call.counts_rows() {
                 let changes = Changes { groups, weights, mask: mask(call) };
                 column.update(call.argument.map(|column| batch.column(column)), &changes)?;
             }
@@ -121,12 +153,34 @@ impl Accumulators {
         Ok(())
     }
 
+    fn count_rows(&mut self, groups: &[u32], weights: &Weights, emptied: &mut Vec<u32>) {
+        match weights {
+            Weights::One => groups.iter().for_each(|&group| self.rows[group] += 1),
+            Weights::Each(weights) => {
+                for (&group, &weight) in zip_eq(groups, weights) {
+                    let rows = &mut self.rows[group];
+                    *rows += weight;
+                    if *rows == 0 {
+                        emptied.push(group);
+                    }
+                }
+            }
+        }
+    }
+
     /// Results of the given groups, a column per call.
     ///
     /// # Errors
     /// As [`Accumulator::output`].
     pub fn output(&self, groups: &[u32]) -> Result<Vec<ArrayRef>> {
-        self.columns.iter().map(|column| column.output(groups)).collect()
+        let output = |(call, column): (&Call, &Accumulator)| {
+            if call.counts_rows() {
+                let rows = groups.iter().map(|&group| self.rows[group]);
+                return Ok(Arc::new(Int64Array::from_iter_values(rows)) as ArrayRef);
+            }
+            column.output(groups)
+        };
+        zip_eq(&self.calls, &self.columns).map(output).collect()
     }
 
     /// Groups that may have come to fail since the last call.
@@ -137,23 +191,38 @@ impl Accumulators {
     /// The first call that has no result for a group but should, and why.
     #[must_use]
     pub fn failure(&self, group: u32) -> Option<(usize, Error)> {
-        let failures = self.columns.iter().map(|column| column.failure(group)).enumerate();
-        failures.filter_map(|(call, failure)| Some((call, failure?))).next()
+        let mut calls = zip_eq(&self.calls, &self.columns).enumerate();
+        calls.find_map(|(index, (call, column))| {
+            let failure = if call.counts_rows() { None } else { column.failure(group) };
+            failure.map(|failure| (index, failure))
+        })
     }
 
     /// Whether a group's state is that of no rows.
     #[must_use]
     pub fn clear(&self, group: u32) -> bool {
-        self.columns.iter().all(|column| column.clear(group))
+        self.rows[group] == 0
+            && self.stateful().all(|column| column.clear(group))
             && self.shared.iter().all(|shared| shared.values.clear(group))
     }
 
     /// Frees what a clear group holds.
     pub fn reset(&mut self, group: u32) {
-        self.columns.iter_mut().for_each(|column| column.reset(group));
+        for (call, column) in zip_eq(&self.calls, &mut self.columns) {
+            if !call.counts_rows() {
+                column.reset(group);
+            }
+        }
     }
 
-    /// The saved form of the given groups' state, a column per call; distinct values apart.
+    /// The accumulators that keep something.
+    fn stateful(&self) -> impl Iterator<Item = &Accumulator> {
+        let calls = zip_eq(&self.calls, &self.columns);
+        calls.filter(|(call, _)| !call.counts_rows()).map(|(_, column)| column)
+    }
+
+    /// The saved form of the given groups' state: the number of rows, then a column per call that keeps
+    /// more than that; distinct values apart.
     #[must_use]
     pub fn save(&self, groups: &[u32]) -> Vec<ArrayRef> {
         let save = |column: &Accumulator| {
@@ -164,7 +233,9 @@ impl Accumulators {
             });
             Arc::new(cells.collect::<BinaryArray>()) as ArrayRef
         };
-        self.columns.iter().map(save).collect()
+        let rows = groups.iter().map(|&group| self.rows[group]);
+        let rows: ArrayRef = Arc::new(Int64Array::from_iter_values(rows));
+        std::iter::once(rows).chain(self.stateful().map(save)).collect()
     }
 
     /// Reads back what [`Accumulators::save`] wrote.
@@ -172,7 +243,13 @@ impl Accumulators {
     /// # Errors
     /// `XX001` if it does not fit these calls.
     pub fn restore(&mut self, groups: &[u32], saved: &[ArrayRef]) -> Result<()> {
-        for (column, saved) in zip_eq(&mut self.columns, saved) {
+        let (rows, states) = saved.split_first().expect("the number of rows comes first");
+        for (&group, &rows) in zip_eq(groups, rows.as_primitive::<Int64Type>().values()) {
+            self.rows[group] = rows;
+        }
+        let columns = zip_eq(&self.calls, &mut self.columns);
+        let columns = columns.filter(|(call, _)| !call.counts_rows()).map(|(_, column)| column);
+        for (column, saved) in zip_eq(columns, states) {
             for (&group, bytes) in zip_eq(groups, saved.as_binary::<i32>()) {
                 column.read(group, bytes.unwrap_or_default())?;
             }
@@ -221,7 +298,7 @@ impl Accumulators {
     pub fn restore_distinct(&mut self, groups: &[u32], saved: &RecordBatch) -> Result<()> {
         let groups: ArrayRef = Arc::new(UInt32Array::from(groups.to_vec()));
         let with_groups = std::iter::once(("group".to_owned(), groups));
-        let columns = izip!(saved.schema().fields(), saved.columns())
+        let columns = zip_eq(saved.schema().fields(), saved.columns())
             .map(|(field, column)| (field.name().clone(), Arc::clone(column)))
             .collect::<Vec<_>>();
         let saved = RecordBatch::try_from_iter(with_groups.chain(columns))?;
@@ -241,7 +318,8 @@ impl Accumulators {
     #[must_use]
     pub fn byte_size(&self) -> usize {
         let values = self.shared.iter().map(|shared| shared.values.byte_size());
-        self.columns.iter().map(Accumulator::byte_size).sum::<usize>() + values.sum::<usize>()
+        let columns = self.columns.iter().map(Accumulator::byte_size);
+        self.rows.byte_size() + columns.sum::<usize>() + values.sum::<usize>()
     }
 }
 

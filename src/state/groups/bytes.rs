@@ -76,6 +76,12 @@ impl ByteStore {
         self.places.len() - self.free.values().map(Vec::len).sum::<usize>()
     }
 
+    /// Whether no number is in use.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Bytes held.
     #[must_use]
     pub fn byte_size(&self) -> usize {

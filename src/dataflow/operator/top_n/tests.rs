@@ -1,6 +1,6 @@
 //! Rankings under random changes equal a naive recomputation.
 
-use arrow::array::{Array, Float64Array, StringArray, UInt32Array};
+use arrow::array::{Float64Array, StringArray, UInt32Array};
 use arrow::compute::{SortOptions, take_record_batch};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
