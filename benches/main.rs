@@ -4,6 +4,14 @@
 //! `cargo bench -- --quick` takes 1M events instead of 10M; further words name queries (`q3 q5`) or
 //! `latency`, `idle`.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::panic,
+    unreachable_pub,
+    reason = "a bench measures real time, prints its table, and ends where it cannot go on"
+)]
+
 mod latency;
 mod meter;
 mod nexmark;

@@ -168,7 +168,7 @@ fn refuse_generated(target: &Target, columns: &[usize], query: &mut Query) -> Re
 fn spread(rows: &RecordBatch, columns: &[usize], width: usize) -> Vec<Option<ArrayRef>> {
     let mut given = vec![None; width];
     for (column, values) in itertools::zip_eq(columns, rows.columns()) {
-        given[*column] = Some(values.clone());
+        given[*column] = Some(Arc::clone(values));
     }
     given
 }

@@ -18,7 +18,7 @@ use crate::sql::{Parsed, Statement};
 
 impl Session {
     /// Parameters and columns of a statement; `types` are those that the client declares.
-    pub(super) async fn describe(
+    pub(super) fn describe(
         &mut self,
         parsed: &Arc<Parsed>,
         types: &[Option<FieldRef>],
@@ -41,7 +41,7 @@ impl Session {
                 let plan = self.plan_delete(delete, parsed, &arguments)?;
                 (parameters([Some(&plan.select), plan.returning.as_ref()]), columns(plan.returning))
             }
-            other => (vec![], self.describe_other(other, parsed).await?),
+            other => (vec![], self.describe_other(other, parsed)?),
         };
         let params = params.into_iter().enumerate().map(|(index, data_type)| {
             let declared = types.get(index).cloned().flatten();
@@ -52,7 +52,7 @@ impl Session {
     }
 
     /// The columns of statements that have no parameters.
-    async fn describe_other(
+    fn describe_other(
         &mut self,
         statement: &Statement,
         parsed: &Parsed,
@@ -114,7 +114,7 @@ impl Session {
                 }
                 let types: Vec<Option<FieldRef>> =
                     types.iter().map(|one| Some(Arc::new(one.field("", true)))).collect();
-                let prepared = self.describe(&Arc::new((**statement).clone()), &types).await?;
+                let prepared = self.describe(&Arc::new((**statement).clone()), &types)?;
                 self.prepared.insert(name.clone(), Arc::new(prepared));
                 Ok(Response::done("PREPARE"))
             }

@@ -155,6 +155,7 @@ impl Session {
     ///
     /// # Errors
     /// What planning the statement reports.
+    #[expect(clippy::unused_async, reason = "part of an asynchronous interface")]
     pub async fn prepare(
         &mut self,
         parsed: Parsed,
@@ -162,7 +163,7 @@ impl Session {
     ) -> Result<Prepared> {
         self.refuse_in_failed_block(&parsed.statement)?;
         let parsed = Arc::new(parsed);
-        let described = self.describe(&parsed, types).await;
+        let described = self.describe(&parsed, types);
         described.inspect_err(|_| self.fail())
     }
 

@@ -197,7 +197,7 @@ fn updated(
     let before = target.cast_rows(stored, &old)?;
     let mut columns = before.columns().to_vec();
     for (column, value) in itertools::zip_eq(assigned, values) {
-        columns[*column] = value.clone();
+        columns[*column] = Arc::clone(value);
     }
     let new = target.rules.enforce(columns, before.num_rows())?;
     let key = &target.table.definition.primary_key;

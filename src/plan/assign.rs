@@ -45,10 +45,7 @@ pub(crate) fn typed_literals(query: &Query, targets: &[FieldRef]) -> Query {
 
 trait ZipShortest: Iterator + Sized {
     /// Pairs until one side ends; a wrong number of columns is reported where it is planned.
-    fn zip_shortest<'a>(
-        self,
-        targets: &'a [FieldRef],
-    ) -> impl Iterator<Item = (Self::Item, &'a FieldRef)> {
+    fn zip_shortest(self, targets: &[FieldRef]) -> impl Iterator<Item = (Self::Item, &FieldRef)> {
         let mut targets = targets.iter();
         self.map_while(move |item| targets.next().map(|target| (item, target)))
     }

@@ -33,7 +33,7 @@ fn span(error: &DataFusionError) -> Option<Location> {
     match error {
         DataFusionError::Diagnostic(diagnostic, inner) => match diagnostic.span {
             Some(span) => Some(Location::new(span.start.line, span.start.column)),
-            None => self::span(inner),
+            None => span(inner),
         },
         DataFusionError::Context(_, inner) => span(inner),
         DataFusionError::Collection(errors) => errors.first().and_then(span),

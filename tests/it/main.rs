@@ -1,5 +1,13 @@
 //! Tests of the whole: the tree's shape, the oracle, sessions, crashes, the wire.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "a test says what went wrong by panicking, and a child process by printing"
+)]
+
 mod crash;
 mod flights;
 mod oracle;

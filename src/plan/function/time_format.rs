@@ -178,7 +178,7 @@ fn java_pattern(pattern: &str) -> Result<Vec<Piece>> {
     while let Some(first) = rest.chars().next() {
         let count = rest.chars().take_while(|c| *c == first).count();
         if first == '\'' {
-            let (text, after) = rest[1..].split_once('\'').unwrap_or((&rest[1..], ""));
+            let (text, after) = rest[1..].split_once('\'').unwrap_or_else(|| (&rest[1..], ""));
             pieces.push(Piece::Text(text.to_owned()));
             rest = after;
             continue;
@@ -231,7 +231,7 @@ const DAYS: [&str; 7] =
 impl Piece {
     fn write(&self, time: NaiveDateTime, bare: bool, out: &mut String) {
         let year = i64::from(time.year());
-        let hour12 = |hour: u32| if hour % 12 == 0 { 12 } else { hour % 12 };
+        let hour12 = |hour: u32| if hour.is_multiple_of(12) { 12 } else { hour % 12 };
         let (value, width) = match self {
             Piece::Text(text) => return out.push_str(text),
             Piece::Bare(piece) => return piece.write(time, true, out),

@@ -321,6 +321,7 @@ fn writes_are_read() {
     assert_eq!((copy.options.delimiter, copy.options.null.as_str()), (b'\t', "\\N"));
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of statements")]
 #[test]
 fn the_rest_is_read() {
     let Statement::Drop(drop) = one("drop materialized view if exists a, s.b cascade") else {

@@ -42,7 +42,7 @@ impl<'a> Reader<'a> {
         let parser = Parser::new(dialect)
             .with_recursion_limit(DEPTH_MAX)
             .with_tokens_with_locations(tokens.clone());
-        let end = semicolon.map_or((positions.end(), ""), |position| (position, ";"));
+        let end = semicolon.map_or_else(|| (positions.end(), ""), |position| (position, ";"));
         Reader { parser, message, positions, tokens, end }
     }
 
@@ -366,7 +366,7 @@ fn interval_text(expr: &Expr) -> Option<String> {
     let Expr::Value(value) = interval.value.as_ref() else { return None };
     let number = match &value.value {
         Value::SingleQuotedString(text) => text.clone(),
-        Value::Number(number, _) => number.to_string(),
+        Value::Number(number, _) => number.clone(),
         _ => return None,
     };
     let unit = interval.leading_field.as_ref().map(ToString::to_string).unwrap_or_default();

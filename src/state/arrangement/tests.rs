@@ -73,8 +73,8 @@ fn check_probe(arrangement: &Arrangement, model: &BTreeMap<Row, i64>) {
     };
     let of_rows: Vec<_> = (0..rows.len()).map(key_of).collect();
     let mut by_key: BTreeMap<_, Vec<usize>> = BTreeMap::new();
-    for row in 0..rows.len() - 2 {
-        by_key.entry(of_rows[row].clone()).or_default().push(row);
+    for (row, key) in of_rows.iter().enumerate().take(rows.len() - 2) {
+        by_key.entry(key.clone()).or_default().push(row);
     }
     for null_equals_null in [false, true] {
         let mut matches = Matches::default();

@@ -187,7 +187,7 @@ fn group(random: &mut StdRng) -> String {
 }
 
 fn join_kind(random: &mut StdRng) -> &'static str {
-    *pick::<&str>(random, &["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"])
+    pick::<&str>(random, &["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"])
 }
 
 fn condition(random: &mut StdRng) -> String {
