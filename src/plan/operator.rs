@@ -39,7 +39,10 @@ impl ExprPlanner for OperatorPlanner {
     }
 
     fn plan_extract(&self, args: Vec<Expr>) -> DataFusionResult<PlannerResult<Vec<Expr>>> {
-        Ok(PlannerResult::Planned(extract().call(args)))
+        let [Expr::Literal(ScalarValue::Utf8(Some(part)), _), time] = &args[..] else {
+            return Ok(PlannerResult::Original(args));
+        };
+        Ok(PlannerResult::Planned(extract(part)?.call(vec![time.clone()])))
     }
 }
 

@@ -24,8 +24,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
-use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast;
 
@@ -135,7 +135,8 @@ impl Planner {
     /// # Errors
     /// What is wrong with the query, or (`0A000`) what in it cannot be maintained.
     pub fn view(&self, query: &ast::Query, text: &str) -> Result<ViewPlan> {
-        let analyzed = self.analyzed(self.logical(query, text, &[])?, text)?;
+        let plan = subquery::single_values(self.logical(query, text, &[])?, true)?;
+        let analyzed = self.analyzed(plan, text)?;
         unique_columns(&analyzed)?;
         let names = scanned(&analyzed)?;
         let lowered = logical::refuse_volatile(&analyzed)

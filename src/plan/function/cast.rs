@@ -146,6 +146,31 @@ fn converted(
             let texts: Vec<Option<&str>> = texts.as_string::<i32>().iter().collect();
             text::decode(&texts, to, &style)
         }
+        (one, other) if one.is_numeric() && other.is_numeric() => number(array, from, to, &style),
+        (DataType::Boolean, other) if other.is_integer() => Ok(arrow::compute::cast(array, other)?),
+        (one, DataType::Boolean) if one.is_integer() => {
+            let values = arrow::compute::cast(array, &DataType::Int64)?;
+            let values = values.as_primitive::<Int64Type>().iter();
+            Ok(Arc::new(
+                values.map(|value| value.map(|value| value != 0)).collect::<BooleanArray>(),
+            ))
+        }
+        _ => {
+            let options = CastOptions { safe: false, ..CastOptions::default() };
+            Ok(cast_with_options(array, kind, &options)?)
+        }
+    }
+}
+
+/// A number as another kind of number.
+fn number(
+    array: &ArrayRef,
+    from: &Field,
+    to: &Field,
+    style: &text::Style,
+) -> crate::error::Result<ArrayRef> {
+    let kind = to.data_type();
+    match (array.data_type(), kind) {
         (DataType::Decimal128(_, from), DataType::Decimal128(precision, scale)) => {
             Ok(Arc::new(rescaled(array.as_primitive(), *from, *precision, *scale)?))
         }
@@ -158,9 +183,9 @@ fn converted(
             Ok(Arc::new(rescaled(exact.as_primitive(), 0, *precision, *scale)?))
         }
         (one, DataType::Decimal128(_, _)) if one.is_floating() => {
-            let cells = text::encode(array, from, &style)?;
+            let cells = text::encode(array, from, style)?;
             let texts: Vec<Option<&str>> = (0..array.len()).map(|row| cells.text(row)).collect();
-            text::decode(&texts, to, &style)
+            text::decode(&texts, to, style)
         }
         (DataType::Float32, other) if other.is_integer() => {
             let wide = arrow::compute::cast(array, &DataType::Float64)?;
@@ -182,19 +207,8 @@ fn converted(
             }
             Ok(narrow)
         }
-        (DataType::Boolean, other) if other.is_integer() => Ok(arrow::compute::cast(array, other)?),
-        (one, DataType::Boolean) if one.is_integer() => {
-            let values = arrow::compute::cast(array, &DataType::Int64)?;
-            let values = values.as_primitive::<Int64Type>().iter();
-            Ok(Arc::new(
-                values.map(|value| value.map(|value| value != 0)).collect::<BooleanArray>(),
-            ))
-        }
         (one, other) if one.is_integer() && other.is_integer() => narrowed(array, other),
-        _ => {
-            let options = CastOptions { safe: false, ..CastOptions::default() };
-            Ok(cast_with_options(array, kind, &options)?)
-        }
+        _ => Ok(arrow::compute::cast(array, kind)?),
     }
 }
 

@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use arrow::array::types::{
-    Date32Type, Int64Type, IntervalMonthDayNanoType, Time64MicrosecondType,
-    TimestampMicrosecondType,
+    Date32Type, IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType,
 };
 use arrow::array::{ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array};
 use arrow::datatypes::{DataType, IntervalMonthDayNano, TimeUnit};
 use chrono::{DateTime, Datelike};
 use datafusion::common::ScalarValue;
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+use itertools::Itertools;
 
 use super::simple::simple;
 use crate::error::{Error, Result, SqlState};
+use crate::plan::operator::undefined_function;
 
 const DAY_US: i64 = 86_400_000_000;
 const HOUR_US: i64 = 3_600_000_000;
@@ -23,52 +26,124 @@ const SECOND_US: i64 = 1_000_000;
 /// The functions.
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     vec![
-        extract(),
         simple("date_part", part_of_time, |_, _| Ok(Some(DataType::Float64)), float),
         simple("time_part", part_of_time, |_, _| Ok(Some(DataType::Int64)), whole),
     ]
 }
 
-/// `EXTRACT(part FROM time)`.
-pub(crate) fn extract() -> Arc<ScalarUDF> {
-    simple("extract", part_of_time, extract_type, numeric)
+/// `EXTRACT(part FROM time)`, with as many digits after the point as the part has.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Extract {
+    part: Part,
+    signature: Signature,
+}
+
+/// The function that extracts `part`.
+///
+/// # Errors
+/// `22023` if there is no such part.
+pub(crate) fn extract(part: &str) -> Result<Arc<ScalarUDF>> {
+    let signature = Signature::user_defined(Volatility::Immutable);
+    Ok(Arc::new(ScalarUDF::new_from_impl(Extract { part: Part::parse(part)?, signature })))
+}
+
+impl ScalarUDFImpl for Extract {
+    fn name(&self) -> &str {
+        "extract"
+    }
+
+    fn display_name(&self, args: &[Expr]) -> datafusion::common::Result<String> {
+        Ok(format!("extract({:?} FROM {})", self.part, args.iter().join(", ")))
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> datafusion::common::Result<String> {
+        let args = args.iter().map(Expr::schema_name).join(", ");
+        Ok(format!("extract({:?} FROM {args})", self.part))
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> datafusion::common::Result<Vec<DataType>> {
+        match types {
+            [time] => match time_type(time) {
+                Some(time) => Ok(vec![time]),
+                None => Err(undefined_function("extract", types).into()),
+            },
+            _ => Err(undefined_function("extract", types).into()),
+        }
+    }
+
+    fn return_type(&self, _types: &[DataType]) -> datafusion::common::Result<DataType> {
+        Ok(DataType::Decimal128(38, self.part.scale()))
+    }
+
+    fn invoke_with_args(
+        &self,
+        args: ScalarFunctionArgs,
+    ) -> datafusion::common::Result<ColumnarValue> {
+        let array = match &args.args[0] {
+            ColumnarValue::Array(array) => Arc::clone(array),
+            ColumnarValue::Scalar(value) => value.to_array()?,
+        };
+        let extracted = extracted(self.part, &array)?;
+        Ok(match &args.args[0] {
+            ColumnarValue::Array(_) => ColumnarValue::Array(extracted),
+            ColumnarValue::Scalar(_) => {
+                ColumnarValue::Scalar(ScalarValue::try_from_array(&extracted, 0)?)
+            }
+        })
+    }
+}
+
+/// The part of every time, as a numeric.
+fn extracted(part: Part, times: &ArrayRef) -> Result<ArrayRef> {
+    let scale = part.scale();
+    let by = 10_i128.pow(6 - u32::from(scale.unsigned_abs().min(6)));
+    let values: Decimal128Array = match times.data_type() {
+        DataType::Timestamp(_, _) => {
+            let times = times.as_primitive::<TimestampMicrosecondType>();
+            match part.within() {
+                // Without a calendar: the parts that filters over streams look at.
+                Some((length, unit)) => {
+                    times.unary(|micros| i128::from(micros.rem_euclid(length) / unit))
+                }
+                None => times.unary(|micros| part.of_timestamp(micros) / by),
+            }
+        }
+        DataType::Date32 => {
+            let days = times.as_primitive::<Date32Type>();
+            days.unary(|day| part.of_timestamp(i64::from(day) * DAY_US) / by)
+        }
+        DataType::Time64(_) => {
+            times.as_primitive::<Time64MicrosecondType>().unary(|time| part.of_day(time) / by)
+        }
+        _ => times
+            .as_primitive::<IntervalMonthDayNanoType>()
+            .unary(|span| part.of_interval(span) / by),
+    };
+    Ok(Arc::new(values.with_precision_and_scale(38, scale)?))
 }
 
 fn part_of_time(types: &[DataType]) -> Option<Vec<DataType>> {
-    let timestamp =
-        |zone: &Option<Arc<str>>| DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
     match types {
-        [part, time] if part.is_string() => Some(vec![
-            DataType::Utf8,
-            match time {
-                DataType::Timestamp(_, zone) => timestamp(zone),
-                DataType::Date32 | DataType::Time64(_) | DataType::Interval(_) => time.clone(),
-                DataType::Null => timestamp(&None),
-                _ => return None,
-            },
-        ]),
+        [part, time] if part.is_string() => Some(vec![DataType::Utf8, time_type(time)?]),
         _ => None,
     }
 }
 
-/// A numeric with as many digits after the point as the part has.
-#[expect(clippy::unnecessary_wraps, reason = "the type of typing functions")]
-fn extract_type(
-    _types: &[DataType],
-    constants: &[Option<&ScalarValue>],
-) -> Result<Option<DataType>> {
-    let scale = match constants.first() {
-        Some(Some(ScalarValue::Utf8(Some(part)))) => match Part::parse(part)? {
-            Part::Second | Part::Epoch => 6,
-            Part::Milliseconds => 3,
-            _ => 0,
-        },
-        _ => 6,
-    };
-    Ok(Some(DataType::Decimal128(38, scale)))
+/// The type in which a time's parts are taken.
+fn time_type(time: &DataType) -> Option<DataType> {
+    Some(match time {
+        DataType::Timestamp(_, zone) => DataType::Timestamp(TimeUnit::Microsecond, zone.clone()),
+        DataType::Date32 | DataType::Time64(_) | DataType::Interval(_) => time.clone(),
+        DataType::Null => DataType::Timestamp(TimeUnit::Microsecond, None),
+        _ => return None,
+    })
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Part {
     Millennium,
     Century,
@@ -118,6 +193,25 @@ impl Part {
                 ));
             }
         })
+    }
+
+    /// Digits after the point.
+    fn scale(self) -> i8 {
+        match self {
+            Part::Second | Part::Epoch => 6,
+            Part::Milliseconds => 3,
+            _ => 0,
+        }
+    }
+
+    /// The span that the part repeats in and its unit, in microseconds, if it is whole and needs no
+    /// calendar.
+    fn within(self) -> Option<(i64, i64)> {
+        match self {
+            Part::Hour => Some((DAY_US, HOUR_US)),
+            Part::Minute => Some((HOUR_US, MINUTE_US)),
+            _ => None,
+        }
     }
 
     /// The part of an instant, in millionths.
@@ -240,39 +334,13 @@ fn value<T: arrow::array::ArrowPrimitiveType>(
     arrow::array::Array::is_valid(array, row).then(|| array.value(row))
 }
 
-fn numeric(args: &[ArrayRef], kind: &DataType) -> Result<ArrayRef> {
-    let DataType::Decimal128(precision, scale) = kind else {
-        return Err(Error::internal("extract gives a numeric"));
-    };
-    let by = 10_i128.pow(6 - u32::from(scale.unsigned_abs().min(6)));
-    let values = millionths(args)?.into_iter().map(|value| value.map(|value| value / by));
-    let values: Decimal128Array = values.collect();
-    Ok(Arc::new(values.with_precision_and_scale(*precision, *scale)?))
-}
-
 fn float(args: &[ArrayRef], _kind: &DataType) -> Result<ArrayRef> {
     #[expect(clippy::cast_precision_loss, reason = "date_part gives floats")]
     let values = millionths(args)?.into_iter().map(|value| value.map(|value| value as f64 / 1e6));
     Ok(Arc::new(values.collect::<Float64Array>()))
 }
 
-/// Whole parts; those within a day without a calendar.
 fn whole(args: &[ArrayRef], _kind: &DataType) -> Result<ArrayRef> {
-    let texts = args[0].as_string::<i32>();
-    if let DataType::Timestamp(_, _) = args[1].data_type()
-        && !arrow::array::Array::is_empty(texts)
-        // The part is a literal of our own rewrite: the same in every row.
-        && let Some((length, unit)) = match texts.value(0) {
-            "hour" => Some((DAY_US, HOUR_US)),
-            "minute" => Some((HOUR_US, MINUTE_US)),
-            "second" => Some((MINUTE_US, SECOND_US)),
-            _ => None,
-        }
-    {
-        let times = args[1].as_primitive::<TimestampMicrosecondType>();
-        let parts = times.unary::<_, Int64Type>(|micros| micros.rem_euclid(length) / unit);
-        return Ok(Arc::new(parts));
-    }
     let whole = |value: i128| i64::try_from(value / i128::from(SECOND_US)).unwrap_or(i64::MAX);
     let values = millionths(args)?.into_iter().map(|value| value.map(whole));
     Ok(Arc::new(values.collect::<Int64Array>()))

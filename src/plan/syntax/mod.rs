@@ -144,7 +144,7 @@ impl VisitorMut for Rewriter<'_> {
         match expr {
             Expr::Value(value) if self.raw == 0 => {
                 if let Value::Number(digits, _) = &value.value
-                    && let Some(kind) = integer_type(digits)
+                    && let Some(kind) = number_type(digits)
                 {
                     *expr = cast(expr.clone(), kind);
                 }
@@ -224,8 +224,15 @@ fn keeps_numbers_bare(expr: &Expr) -> bool {
     }
 }
 
-/// The type of a whole number literal: `integer` if it fits, `bigint`, else `numeric`.
-fn integer_type(digits: &str) -> Option<DataType> {
+/// The type to give a number literal: `integer` if it fits, `numeric` if `bigint` does not; none where
+/// DataFusion's is right.
+fn number_type(digits: &str) -> Option<DataType> {
+    let exponent = digits.to_lowercase().split_once('e').map(|(_, exponent)| exponent.parse());
+    if let Some(exponent) = exponent {
+        // Our numerics end at 38 digits; what lies beyond is a float.
+        let fits = exponent.is_ok_and(|exponent: i32| exponent.abs() <= 28);
+        return (!fits).then_some(DataType::DoublePrecision);
+    }
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
@@ -241,7 +248,9 @@ fn integer_type(digits: &str) -> Option<DataType> {
 pub(super) fn cast(expr: Expr, data_type: DataType) -> Expr {
     let expr = match &expr {
         // Beyond bigint, the digits go through text.
-        Expr::Value(value) if matches!(data_type, DataType::Numeric(_)) => {
+        Expr::Value(value)
+            if matches!(data_type, DataType::Numeric(_) | DataType::DoublePrecision) =>
+        {
             let digits = value.value.clone().into_string().unwrap_or_default();
             Expr::Value(Value::SingleQuotedString(digits).with_span(value.span))
         }

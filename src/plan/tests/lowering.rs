@@ -10,6 +10,5 @@ fn plans_are_as_recorded() {
         let sql = case.trim().lines().next().unwrap_or_default();
         actual.push_str(&format!("{sql}\n{}\n\n", plan(sql).trim()));
     }
-    println!("{actual}");
-    assert_eq!(actual.trim(), golden.trim(), "the plans above differ from those recorded");
+    assert_eq!(actual.trim(), golden.trim(), "the plans differ from those recorded:\n{actual}");
 }
