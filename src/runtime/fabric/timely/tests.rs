@@ -8,7 +8,6 @@ use arrow::array::{AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 
 use super::{Mesh, TimelyFabric, serve};
-use crate::clock::monotonic;
 use crate::runtime::command::{Report, TickHeader};
 use crate::runtime::fabric::{Fabric, LocalFabric, Packet, ProgramFactory, TickProgram};
 use crate::types::{Delta, Epoch, ObjectId};
@@ -135,21 +134,4 @@ fn a_dead_worker_ends_other_processes() {
     unlucky.changed = vec![ObjectId(13)];
     fabric.tick(unlucky).expect_err("worker 1 panics in the other process");
     server.join().expect("no panic").expect_err("the serving process says so");
-}
-
-/// Prints the least and the median time of ticks by number of rounds (`--nocapture`).
-#[test]
-fn tick_floor() {
-    let mut fabric = TimelyFabric::spawn(Mesh::threads(2), gossip(2)).expect("threads");
-    for rounds in [1, 2, 3] {
-        let mut times: Vec<_> = (0..300)
-            .map(|epoch| {
-                let start = monotonic();
-                fabric.tick(header(epoch, rounds)).expect("a tick");
-                monotonic() - start
-            })
-            .collect();
-        times.sort();
-        println!("{rounds} rounds: min {:?}, median {:?}", times[0], times[times.len() / 2]);
-    }
 }
