@@ -100,7 +100,7 @@ impl OrderedRows {
     }
 
     /// Adds `weight` to the multiplicity of a row, which goes to the store if it is new; returns the
-    /// row's number.
+    /// number under which it is there, if it still is.
     pub fn change(&mut self, probe: &Probe<'_>, weight: i64, store: &mut ByteStore) -> u32 {
         let (place, row) = match self.search(probe, store) {
             Ok(place) => (place, self.blocks[place.block].entries[place.index].row),
@@ -115,6 +115,14 @@ impl OrderedRows {
         entry.new += weight;
         block.rows += entry.new.max(0) - before;
         block.open = block.open + usize::from(entry.old != entry.new) - usize::from(was_open);
+        if entry.old == 0 && entry.new == 0 {
+            // It came and went within the tick: nothing would look at it again.
+            block.entries.remove(place.index);
+            store.remove(row);
+            if block.entries.is_empty() {
+                self.blocks.remove(place.block);
+            }
+        }
         row
     }
 

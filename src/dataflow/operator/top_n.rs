@@ -151,7 +151,7 @@ impl TopN {
         })
     }
 
-    /// Whether rows can be told apart only by their sort columns' bytes.
+    /// Whether it matters which rows are equal in the order.
     fn ranked(&self) -> bool {
         matches!(self.window.rank, Some(RankKind::Rank | RankKind::DenseRank))
     }

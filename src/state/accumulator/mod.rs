@@ -17,9 +17,6 @@ mod interval;
 mod set;
 mod variance;
 
-#[cfg(test)]
-mod tests;
-
 pub use changes::Changes;
 pub use column::Accumulator;
 pub use distinct::DistinctValues;

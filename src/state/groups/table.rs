@@ -325,3 +325,67 @@ impl Entries {
 fn last(length: usize) -> u32 {
     u32::try_from(length - 1).expect("fewer than 2^32 keys")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use arrow::array::{AsArray, Int32Array, StringArray};
+    use arrow::datatypes::Int32Type;
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+
+    use super::*;
+
+    #[test]
+    fn numbers_follow_keys_through_releases() {
+        let mut rng = StdRng::seed_from_u64(3);
+        for types in [vec![DataType::Int32], vec![DataType::Int32, DataType::Utf8]] {
+            let mut table = GroupTable::new(&types).unwrap();
+            let mut model: BTreeMap<Option<i32>, u32> = BTreeMap::new();
+            for _ in 0..50 {
+                let keys: Int32Array = (0..rng.random_range(0..200))
+                    .map(|_| rng.random_bool(0.9).then(|| rng.random_range(-150..150)))
+                    .collect();
+                let strings: StringArray = keys
+                    .iter()
+                    .map(|key| key.map(|key| "x".repeat(key.unsigned_abs() as usize)))
+                    .collect();
+                let columns: Vec<ArrayRef> = vec![Arc::new(keys.clone()), Arc::new(strings)];
+                let columns = &columns[..types.len()];
+                let numbers = table.assign(columns, keys.len()).unwrap();
+                for (key, &number) in itertools::zip_eq(&keys, &numbers) {
+                    assert_eq!(*model.entry(key).or_insert(number), number);
+                }
+                assert_eq!(&table.columns(&numbers).unwrap(), columns);
+                let hashes = KeyEncoder::new(&types).unwrap().encode(columns, keys.len()).unwrap();
+                let kept: Vec<u64> = numbers.iter().map(|&number| table.hash(number)).collect();
+                assert_eq!(kept, hashes.hashes);
+                let gone: Vec<Option<i32>> =
+                    model.keys().copied().filter(|_| rng.random_bool(0.4)).collect();
+                let gone: Vec<u32> = gone.iter().map(|key| model.remove(key).unwrap()).collect();
+                table.release(&gone);
+                assert_eq!(table.len(), model.len());
+            }
+            assert!(table.numbers() <= 301, "numbers are used again");
+        }
+    }
+
+    #[test]
+    fn an_owned_value_is_apart_for_every_owner() {
+        let mut table = GroupTable::owned(&DataType::Int32).unwrap();
+        let values: ArrayRef = Arc::new(Int32Array::from(vec![7, 7, 8, 7]));
+        let numbers = table.assign_owned(&[1, 2, 1, 1], &values).unwrap();
+        assert_eq!(numbers[0], numbers[3]);
+        assert_eq!((table.len(), table.created().len()), (3, 3));
+        assert_eq!(numbers.iter().map(|&number| table.owner(number)).collect_vec(), [1, 2, 1, 1]);
+        table.release(&numbers[1..3]);
+        assert_eq!(
+            table.columns(&numbers[..1]).unwrap()[0].as_primitive::<Int32Type>().value(0),
+            7
+        );
+        assert_eq!(table.assign_owned(&[2], &values.slice(0, 1)).unwrap().len(), 1);
+        assert_eq!(table.len(), 2);
+    }
+}
