@@ -251,7 +251,10 @@ pub(super) fn cast(expr: Expr, data_type: DataType) -> Expr {
         Expr::Value(value)
             if matches!(data_type, DataType::Numeric(_) | DataType::DoublePrecision) =>
         {
-            let digits = value.value.clone().into_string().unwrap_or_default();
+            let digits = match &value.value {
+                Value::Number(digits, _) => digits.clone(),
+                other => other.to_string(),
+            };
             Expr::Value(Value::SingleQuotedString(digits).with_span(value.span))
         }
         _ => expr,
