@@ -3,6 +3,7 @@
 
 mod arguments;
 mod log;
+mod message;
 mod serve;
 mod settings;
 mod shell;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 
 use super::{Shell, Stop};
+use crate::cli::message;
 use crate::cli::table::Table;
 use crate::clock::monotonic;
 use crate::engine::Response;
@@ -17,16 +18,10 @@ impl Shell<'_> {
         let started = monotonic();
         let cancel = self.session.cancel_token();
         let done = self.runtime.block_on(async {
-            let work = async {
-                let mut last = None;
-                for response in self.session.execute(text).await? {
-                    last = Some(response);
-                }
-                match last {
-                    Some(response) => show(response, self.expanded, &self.session).await,
-                    None => Ok(()),
-                }
-            };
+            let expanded = self.expanded;
+            let work = message::run(&mut self.session, text, async |response, session| {
+                show(response, expanded, session).await
+            });
             tokio::pin!(work);
             loop {
                 tokio::select! {

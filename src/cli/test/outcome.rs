@@ -1,29 +1,48 @@
 //! What came of a record, as text, and whether it is what was expected.
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use futures::TryStreamExt;
 
 use super::script::{Failure, Sort};
 use crate::cli::table::Table;
+use crate::engine::{Response, Session};
 use crate::error::{Error, Result, SqlState};
-use crate::types::text::Style;
 
-/// Rows as lines: cells joined by a blank.
-pub(super) fn rows(
-    schema: &SchemaRef,
-    batches: &[RecordBatch],
-    style: Style,
-) -> Result<Vec<Vec<String>>> {
-    let mut table = Table::new(schema, style);
-    for batch in batches {
-        table.add(batch)?;
+/// An answer read to its end: the command tag, and the rows as text.
+pub(super) async fn of(
+    response: Response,
+    session: &Session,
+) -> Result<(String, Vec<Vec<String>>)> {
+    match response {
+        Response::Rows { schema, mut rows, verb, counted } => {
+            let mut table = Table::new(&schema, session.text_style());
+            while let Some(batch) = rows.try_next().await? {
+                table.add(&batch)?;
+            }
+            let rows = cells(table);
+            let tag = if counted { format!("{verb} {}", rows.len()) } else { verb.to_owned() };
+            Ok((tag, rows))
+        }
+        Response::CopyOut { mut data, .. } => {
+            let mut text = vec![];
+            while let Some(chunk) = data.try_next().await? {
+                text.extend_from_slice(&chunk.data);
+            }
+            let text = String::from_utf8_lossy(&text).into_owned();
+            let rows: Vec<_> = text.lines().map(|line| vec![line.to_owned()]).collect();
+            Ok((format!("COPY {}", rows.len()), rows))
+        }
+        other => other.finish().await.map(|(tag, _)| (tag, vec![])),
     }
+}
+
+/// A table's cells as a test file writes them.
+fn cells(table: Table) -> Vec<Vec<String>> {
     let cell = |cell: Option<String>| match cell {
         None => "NULL".to_owned(),
         Some(text) if text.is_empty() => "(empty)".to_owned(),
         Some(text) => text.replace('\n', "\\n"),
     };
-    Ok(table.into_rows().into_iter().map(|row| row.into_iter().map(cell).collect()).collect())
+    table.into_rows().into_iter().map(|row| row.into_iter().map(cell).collect()).collect()
 }
 
 /// The lines to compare, sorted as `sort` says.

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
 
 use super::changes::Contents;
 use super::outcome::{self, difference, mismatch};
 use super::script::{self, Action, Expected, Failure, Record, Sort};
 use super::{Mode, scratch::Scratch};
-use crate::cli::settings;
+use crate::cli::{message, settings};
 use crate::clock::SimClock;
 use crate::config::{Config, Storage};
 use crate::engine::{Engine, Response, Session, SessionOptions, TransactionStatus};
@@ -269,31 +268,12 @@ impl Runner {
 
     /// Runs a statement: its command tag, and its rows as text.
     async fn execute(&mut self, sql: &str) -> Result<(String, Vec<Vec<String>>)> {
-        let session = self.session()?;
         let mut last = (String::new(), vec![]);
-        for response in session.execute(sql).await? {
-            last = match response {
-                Response::Rows { schema, rows, verb, counted } => {
-                    let batches: Vec<_> = rows.try_collect().await?;
-                    let rows = outcome::rows(&schema, &batches, session.text_style())?;
-                    let tag = match counted {
-                        true => format!("{verb} {}", rows.len()),
-                        false => verb.to_owned(),
-                    };
-                    (tag, rows)
-                }
-                Response::CopyOut { mut data, .. } => {
-                    let mut text = vec![];
-                    while let Some(chunk) = data.try_next().await? {
-                        text.extend_from_slice(&chunk.data);
-                    }
-                    let text = String::from_utf8_lossy(&text).into_owned();
-                    let rows: Vec<_> = text.lines().map(|line| vec![line.to_owned()]).collect();
-                    (format!("COPY {}", rows.len()), rows)
-                }
-                other => other.finish().await.map(|(tag, _)| (tag, vec![]))?,
-            };
-        }
+        message::run(self.session()?, sql, async |response, session| {
+            last = outcome::of(response, session).await?;
+            Ok(())
+        })
+        .await?;
         Ok(last)
     }
 
