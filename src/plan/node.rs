@@ -1,6 +1,6 @@
 //! The plan of a maintained view: an enum of data, built by `lower`, run by `dataflow`.
 //!
-//! Keys are always plain columns: lowering puts a [`Node::Project`] below an operator whose keys are
+//! Keys are always plain columns: lowering puts a [`NodeKind::Project`] below an operator whose keys are
 //! expressions. Column indexes are positions in the input's schema.
 
 use std::fmt;

@@ -10,7 +10,7 @@ const BATCH_ROWS: usize = 16 * 1024;
 /// The rows of an append-only collection, in order of arrival.
 ///
 /// # Invariants
-/// 1. Of neighboring batches below [`BATCH_ROWS`], the later has less than half the rows of the
+/// 1. Of neighboring batches below `BATCH_ROWS`, the later has less than half the rows of the
 ///    earlier: a row is copied a logarithmic number of times, then never again (checked by a test).
 pub struct Batches {
     schema: SchemaRef,

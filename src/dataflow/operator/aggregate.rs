@@ -26,7 +26,7 @@ const OUTPUT_ROWS: usize = 1 << 16;
 /// difference at the end: however often a group changes in between, it is retracted and inserted once.
 ///
 /// # Invariants
-/// 1. A group has an output row if and only if it [exists](Aggregate::exists) and no call of it fails.
+/// 1. A group has an output row if and only if it exists and no call of it fails.
 /// 2. A group whose rows and accumulators sum up to nothing is forgotten at the end of the tick.
 pub struct Aggregate {
     group: Vec<usize>,

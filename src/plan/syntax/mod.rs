@@ -7,6 +7,7 @@ mod function_name;
 
 use std::ops::ControlFlow;
 
+use arrow::datatypes::DECIMAL128_MAX_PRECISION;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Fetch, GroupByExpr, LimitClause,
     ObjectName, OrderByKind, Query, Select, SetExpr, SetOperator, SetQuantifier, Spanned,
@@ -135,6 +136,14 @@ impl VisitorMut for Rewriter<'_> {
         {
             return self.fail(error, &function.name);
         }
+        if let Expr::Cast { expr: operand, data_type, .. } = expr
+            && is_float(data_type)
+            && let Expr::Value(value) = operand.as_mut()
+            && let Value::Number(digits, _) = &value.value
+        {
+            // Straight from the digits: by way of numeric they would be rounded twice.
+            value.value = Value::SingleQuotedString(digits.clone());
+        }
         self.raw += usize::from(keeps_numbers_bare(expr));
         ControlFlow::Continue(())
     }
@@ -201,6 +210,18 @@ fn set_operations(body: &SetExpr) -> Result<()> {
     set_operations(right)
 }
 
+fn is_float(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::DoublePrecision
+            | DataType::Double(_)
+            | DataType::Float(_)
+            | DataType::Float8
+            | DataType::Float4
+            | DataType::Real
+    )
+}
+
 fn takes_bare_numbers(factor: &TableFactor) -> bool {
     matches!(
         factor,
@@ -227,11 +248,8 @@ fn keeps_numbers_bare(expr: &Expr) -> bool {
 /// The type to give a number literal: `integer` if it fits, `numeric` if `bigint` does not; none where
 /// DataFusion's is right.
 fn number_type(digits: &str) -> Option<DataType> {
-    let exponent = digits.to_lowercase().split_once('e').map(|(_, exponent)| exponent.parse());
-    if let Some(exponent) = exponent {
-        // Our numerics end at 38 digits; what lies beyond is a float.
-        let fits = exponent.is_ok_and(|exponent: i32| exponent.abs() <= 28);
-        return (!fits).then_some(DataType::DoublePrecision);
+    if let Some((mantissa, exponent)) = digits.to_lowercase().split_once('e') {
+        return Some(exponent_type(mantissa, exponent).unwrap_or(DataType::DoublePrecision));
     }
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -243,6 +261,20 @@ fn number_type(digits: &str) -> Option<DataType> {
         return None;
     }
     Some(DataType::Numeric(ExactNumberInfo::PrecisionAndScale(38, 0)))
+}
+
+/// The numeric type that holds `mantissa` times ten to the `exponent` to the last digit, if one does.
+fn exponent_type(mantissa: &str, exponent: &str) -> Option<DataType> {
+    let exponent: i64 = exponent.parse().ok()?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let whole = i64::try_from(whole.len()).ok()? + exponent;
+    let scale = (i64::try_from(fraction.len()).ok()? - exponent).max(0);
+    let precision = (whole.max(0) + scale).max(1);
+    // Our numerics end at 38 digits; what lies beyond is a float.
+    if precision > i64::from(DECIMAL128_MAX_PRECISION) {
+        return None;
+    }
+    Some(DataType::Numeric(ExactNumberInfo::PrecisionAndScale(precision.cast_unsigned(), scale)))
 }
 
 pub(super) fn cast(expr: Expr, data_type: DataType) -> Expr {

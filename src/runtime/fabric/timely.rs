@@ -1,7 +1,7 @@
 //! Workers on timely: threads of one process, or of several over TCP.
 //!
-//! Every worker runs the same static dataflow: one operator that drives the [`TickProgram`], and a
-//! feedback edge that takes each [`Parcel`] to its worker. A parcel sent at time *t* arrives at
+//! Every worker runs the same static dataflow: one operator that drives the [`TickProgram`](super::TickProgram), and a
+//! feedback edge that takes each parcel to its worker. A parcel sent at time *t* arrives at
 //! *t* + 1. A worker holds the capability of the time it is at, so once the frontier of its input has
 //! passed *t*, everybody has sent what arrives at *t*: that is the barrier between rounds.
 //!
