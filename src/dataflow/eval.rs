@@ -22,9 +22,10 @@ pub struct Projection {
     columns: Option<Vec<usize>>,
 }
 
-/// A condition on rows.
+/// A condition on rows, and which of their columns are wanted.
 pub struct Predicate {
     expr: Expr,
+    output: Option<(Vec<usize>, SchemaRef)>,
 }
 
 /// Why a batch could not be evaluated.
@@ -66,10 +67,10 @@ impl Projection {
 }
 
 impl Predicate {
-    /// Rows for which `expr` is true.
+    /// Rows for which `expr` is true; of them the columns and schema of `output`, if given.
     #[must_use]
-    pub fn new(expr: Expr) -> Predicate {
-        Predicate { expr }
+    pub fn new(expr: Expr, output: Option<(Vec<usize>, SchemaRef)>) -> Predicate {
+        Predicate { expr, output }
     }
 
     /// The rows of `delta` for which the condition is true (not false, not null); those on which it
@@ -83,9 +84,14 @@ impl Predicate {
         });
         let kept = pieces
             .into_iter()
-            .map(|(piece, mask)| keep(piece, &mask))
+            .map(|(piece, mask)| match &self.output {
+                // Only what is wanted is copied.
+                Some((columns, schema)) => keep(piece.select(columns, schema)?, &mask),
+                None => keep(piece, &mask),
+            })
             .collect::<Result<Vec<_>>>()?;
-        Delta::concat(&delta.batch.schema(), &kept)
+        let schema = self.output.as_ref().map(|(_, schema)| Arc::clone(schema));
+        Delta::concat(&schema.unwrap_or_else(|| delta.batch.schema()), &kept)
     }
 }
 
@@ -172,7 +178,7 @@ fn evaluate(expr: &Expr, delta: &Delta, data_type: &DataType) -> Result<ArrayRef
 /// A condition as the joins take it.
 #[must_use]
 pub fn residual(expr: &Expr) -> super::operator::Residual {
-    let predicate = Predicate::new(Arc::clone(expr));
+    let predicate = Predicate::new(Arc::clone(expr), None);
     Box::new(move |delta, errors| predicate.apply(&delta, errors))
 }
 
@@ -227,7 +233,7 @@ mod tests {
         let (schema, delta) = divisors(10, 5);
         let three = binary(quotient(&schema), Operator::Lt, lit(3i64), &schema).expect("numbers");
         let mut errors = vec![];
-        let kept = Predicate::new(three).apply(&delta, &mut errors).expect("a filter");
+        let kept = Predicate::new(three, None).apply(&delta, &mut errors).expect("a filter");
         assert_eq!(
             kept.column(0).as_primitive::<Int64Type>().values().to_vec(),
             [1, 2, 3, 4, 8, 9]

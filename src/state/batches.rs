@@ -5,7 +5,7 @@ use arrow::datatypes::SchemaRef;
 use crate::types::Delta;
 
 /// Batches with at least this many rows are kept as they come; smaller ones are put together.
-const BATCH_ROWS: usize = 16 * 1024;
+const BATCH_ROWS: usize = 1024;
 
 /// The rows of an append-only collection, in order of arrival.
 ///

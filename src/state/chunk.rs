@@ -1,5 +1,6 @@
 //! The rows of an arrangement, columnar, in chunks of 64 K that are never rewritten once full.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array, new_empty_array};
@@ -12,6 +13,8 @@ use crate::error::Result;
 
 /// Pieces of similar size that are merged into one. Larger: fewer copies of a row, more pieces.
 const FAN_IN: usize = 8;
+/// Pieces with at least this many rows are left as they are: few enough, and copying them costs more.
+const PIECE_ROWS: usize = 4096;
 /// Chunks that row numbers can name: the last would hold the row number [`NONE`].
 const CHUNKS_MAX: usize = (NONE >> BLOCK_BITS) as usize;
 
@@ -19,7 +22,8 @@ const CHUNKS_MAX: usize = (NONE >> BLOCK_BITS) as usize;
 ///
 /// # Invariants
 /// 1. A row keeps its number and values until its chunk is released.
-/// 2. A full chunk is one piece, unless its strings are too long for one array (by `Chunk::seal`).
+/// 2. Of a full chunk, no two pieces in a row are smaller than [`PIECE_ROWS`], unless their strings
+///    together are too long for one array (by `Chunk::seal`).
 #[derive(Debug)]
 pub struct Chunks {
     schema: SchemaRef,
@@ -197,28 +201,38 @@ impl Chunk {
         loop {
             let level = |piece: &RecordBatch| piece.num_rows().ilog2() / FAN_IN.ilog2();
             let last = self.pieces.last().map_or(0, level);
-            let similar = self.pieces.iter().rev().take_while(|piece| level(piece) <= last).count();
-            if similar < FAN_IN || !self.merge(self.pieces.len() - similar, schema) {
+            let small = self.pieces.iter().rev().take_while(|piece| {
+                level(piece) <= last && piece.num_rows() < PIECE_ROWS
+            });
+            let similar = small.count();
+            let end = self.pieces.len();
+            if similar < FAN_IN || !self.merge(end - similar..end, schema) {
                 return;
             }
         }
     }
 
     fn seal(&mut self, schema: &SchemaRef) {
-        if self.pieces.len() > 1 {
-            self.merge(0, schema);
+        let mut end = self.pieces.len();
+        while end > 0 {
+            let run = self.pieces[..end].iter().rev();
+            let small = run.take_while(|piece| piece.num_rows() < PIECE_ROWS).count();
+            if small > 1 {
+                self.merge(end - small..end, schema);
+            }
+            // The piece before the run is a large one.
+            end = end.saturating_sub(small + 1);
         }
         self.pieces.shrink_to_fit();
         self.starts.shrink_to_fit();
     }
 
-    /// Makes one piece of those from `first` on. Pieces whose strings together exceed an array's
-    /// offsets stay apart: everything works with several pieces too.
-    fn merge(&mut self, first: usize, schema: &SchemaRef) -> bool {
-        let Ok(merged) = concat_batches(schema, &self.pieces[first..]) else { return false };
-        self.pieces.truncate(first);
-        self.starts.truncate(first + 1);
-        self.pieces.push(merged);
+    /// Makes one piece of several neighbors. Pieces whose strings together exceed an array's offsets
+    /// stay apart: everything works with several pieces too.
+    fn merge(&mut self, pieces: Range<usize>, schema: &SchemaRef) -> bool {
+        let Ok(merged) = concat_batches(schema, &self.pieces[pieces.clone()]) else { return false };
+        self.starts.drain(pieces.start + 1..pieces.end);
+        self.pieces.splice(pieces, [merged]);
         true
     }
 }

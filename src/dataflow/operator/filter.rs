@@ -11,14 +11,13 @@ use crate::types::Delta;
 /// Keeps the rows for which the predicate is true.
 pub struct Filter {
     predicate: Predicate,
-    output: Option<(Vec<usize>, SchemaRef)>,
 }
 
 impl Filter {
     /// Rows for which `predicate` is true; of them the columns and schema of `output`, if given.
     #[must_use]
     pub fn new(predicate: Expr, output: Option<(Vec<usize>, SchemaRef)>) -> Filter {
-        Filter { predicate: Predicate::new(predicate), output }
+        Filter { predicate: Predicate::new(predicate, output) }
     }
 }
 
@@ -34,11 +33,7 @@ impl Operator for Filter {
         delta: Delta,
         out: &mut Output,
     ) -> Result<()> {
-        let mut kept = self.predicate.apply(&delta, &mut out.errors)?;
-        if let Some((columns, schema)) = &self.output {
-            kept = kept.select(columns, schema)?;
-        }
-        out.deltas.push(kept);
+        out.deltas.push(self.predicate.apply(&delta, &mut out.errors)?);
         Ok(())
     }
 }
