@@ -10,7 +10,7 @@ use arrow::compute::{
 };
 use tokio::sync::OwnedMutexGuard;
 
-use super::collections::{Collections, Edit, Position};
+use super::collections::{Edit, Position};
 use super::keys::{SameKey, duplicate_key, key_hashes, same_key};
 use super::session::Session;
 use crate::catalog::Table;
@@ -53,16 +53,15 @@ impl Session {
         rows: RecordBatch,
         conflict: Conflict,
     ) -> Result<(u64, RecordBatch)> {
+        let catalog = self.shared.catalog();
+        self.pin_block(&catalog, &[table.id]).await?;
         let mut rows = rows;
         let simple = matches!(conflict, Conflict::Error | Conflict::Ignore);
         let hashes = key_hashes(table, &rows)?;
         let fresh_for_sure =
             simple && self.block.as_mut().is_some_and(|block| block.note_keys(table.id, &hashes));
         if !table.definition.primary_key.is_empty() && !fresh_for_sure {
-            let collections = match simple {
-                true => self.latest(table.id).await?,
-                false => self.read(&[table.id]).await?,
-            };
+            let collections = self.read(&[table.id]).await?;
             let stored = collections.get(table.id)?;
             let same = same_key(table, stored, &rows)?;
             if simple && let Some(block) = &mut self.block {
@@ -133,21 +132,6 @@ impl Session {
         Ok((rows.num_rows() as u64, new))
     }
 
-    /// The table as it is now, with the block's own changes: what its unique key is checked against.
-    async fn latest(&mut self, table: ObjectId) -> Result<Collections> {
-        let Some(block) = &self.block else { return self.read(&[table]).await };
-        if let Some(pinned) = block.collections()
-            && pinned.has(table)
-        {
-            return Ok(pinned.clone());
-        }
-        let base = self.shared.runtime.read(&[table]).await?.into();
-        match &self.block {
-            Some(block) => block.edited(base),
-            None => Ok(base),
-        }
-    }
-
     /// Keeps a change until COMMIT.
     pub(super) fn keep(&mut self, table: ObjectId, edit: Edit) -> Result<()> {
         match &mut self.block {
@@ -172,6 +156,9 @@ impl Session {
     /// one must be computed again.
     pub(super) async fn keep_or_send(&mut self, edits: Vec<(ObjectId, Edit)>) -> Result<bool> {
         if self.block.is_some() {
+            let tables: Vec<ObjectId> = edits.iter().map(|(table, _)| *table).collect();
+            let catalog = self.shared.catalog();
+            self.pin_block(&catalog, &tables).await?;
             for (table, edit) in edits {
                 self.keep(table, edit)?;
             }

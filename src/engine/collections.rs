@@ -76,10 +76,32 @@ impl Collections {
         self.relations.insert(relation, Arc::new(deltas));
     }
 
-    /// Adds further relations.
-    pub(super) fn extend(&mut self, more: Collections) {
-        self.relations.extend(more.relations);
-        self.versions.extend(more.versions);
+    /// Takes a relation as it is in `other`; if it is not there, it is gone here too.
+    pub(super) fn adopt(&mut self, relation: ObjectId, other: &Collections) {
+        self.remove(relation);
+        if let Some(deltas) = other.relations.get(&relation) {
+            self.relations.insert(relation, Arc::clone(deltas));
+        }
+        if let Some(version) = other.version(relation) {
+            self.versions.insert(relation, version);
+        }
+    }
+
+    /// Other rows of the same version.
+    pub(super) fn replace(&mut self, relation: ObjectId, deltas: Vec<Delta>) {
+        self.relations.insert(relation, Arc::new(deltas));
+    }
+
+    /// Takes a relation out.
+    pub(super) fn remove(&mut self, relation: ObjectId) {
+        self.relations.remove(&relation);
+        self.versions.remove(&relation);
+    }
+
+    /// Takes out all others.
+    pub(super) fn keep_only(&mut self, keep: impl Fn(ObjectId) -> bool) {
+        self.relations.retain(|relation, _| keep(*relation));
+        self.versions.retain(|relation, _| keep(*relation));
     }
 
     /// The collections after a change.

@@ -25,6 +25,7 @@ pub mod system;
 
 mod alter;
 mod arguments;
+mod block;
 mod change;
 mod collections;
 mod copy_in;

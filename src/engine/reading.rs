@@ -5,19 +5,20 @@ use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
 
+use super::block::Block;
 use super::collections::Collections;
 use super::session::Session;
 use super::{errors, source_read, stream_catalog};
 use crate::catalog::{Catalog, Object};
-use crate::error::{Error, Result, SqlState};
+use crate::error::Result;
 use crate::types::ObjectId;
 
 /// Relations for DataFusion, by id.
 pub(super) type Providers = HashMap<ObjectId, Arc<dyn TableProvider>>;
 
 impl Session {
-    /// The relations named, as this statement sees them: in a block as of the block's epoch and with
-    /// its own changes, else as of an epoch that includes every acknowledged write.
+    /// The relations named, as this statement sees them: as of an epoch that includes every acknowledged
+    /// write, or as of the one that its block has pinned; in a block, with its own changes on top.
     pub(super) async fn read(&mut self, relations: &[ObjectId]) -> Result<Collections> {
         let catalog = self.shared.catalog();
         let (mut stored, mut others) = (vec![], vec![]);
@@ -45,31 +46,19 @@ impl Session {
         catalog: &Catalog,
         relations: &[ObjectId],
     ) -> Result<Collections> {
+        self.pin_block(catalog, relations).await?;
         let block = self.block.as_ref().expect("only called in a block");
-        let (whole, fresh) = (block.pins_whole(), block.collections().is_none());
-        let missing: Vec<ObjectId> = match block.collections() {
-            Some(pinned) => relations.iter().copied().filter(|id| !pinned.has(*id)).collect(),
-            None => relations.to_vec(),
+        let missing = block.missing(relations);
+        let base = match block.pinned() {
+            _ if missing.is_empty() => Collections::default(),
+            Some(base) => base.clone(),
+            None => self.shared.runtime.read(&missing).await?.into(),
         };
-        if whole && fresh {
-            let base = self.read_everything(catalog, relations).await?;
-            self.block.as_mut().expect("only called in a block").pin(base)?;
-        } else if !whole && !missing.is_empty() {
-            let more = self.shared.runtime.read(&missing).await?.into();
-            self.block.as_mut().expect("only called in a block").extend(more)?;
-        }
-        let serializable =
-            self.settings.get("transaction_isolation").is_ok_and(|level| level == "serializable");
+        Block::refuse_unpinned(&base, catalog, &missing)?;
+        let serializable = self.isolation() == "serializable";
         let block = self.block.as_mut().expect("only called in a block");
-        let collections = block.collections().expect("pinned above").clone();
-        if let Some(missing) = relations.iter().find(|&&relation| !collections.has(relation)) {
-            let name = catalog.get(*missing).map_or("?", |object| object.name()).to_owned();
-            return Err(Error::new(
-                SqlState::ObjectNotInPrerequisiteState,
-                format!("relation \"{name}\" could not be read yet when this transaction began"),
-            )
-            .hint("Read it in a new transaction."));
-        }
+        block.take(catalog, &missing, &base)?;
+        let collections = block.collections().clone();
         if serializable {
             for &relation in relations {
                 if let Some(version) = collections.version(relation) {
@@ -78,6 +67,25 @@ impl Session {
             }
         }
         Ok(collections)
+    }
+
+    fn isolation(&self) -> String {
+        self.settings.get("transaction_isolation").unwrap_or_default()
+    }
+
+    /// Pins the epoch of a block that reads only one, before its first statement with `relations`.
+    pub(super) async fn pin_block(
+        &mut self,
+        catalog: &Catalog,
+        relations: &[ObjectId],
+    ) -> Result<()> {
+        let one_epoch = matches!(self.isolation().as_str(), "repeatable read" | "serializable");
+        let pinned = self.block.as_ref().is_none_or(|block| block.pinned().is_some());
+        if one_epoch && !pinned {
+            let base = self.read_everything(catalog, relations).await?;
+            self.block.as_mut().expect("just looked at").pin(base);
+        }
+        Ok(())
     }
 
     /// All that can be read now, so that every later statement of the block sees the same epoch.

@@ -9,13 +9,13 @@ use arrow::datatypes::{FieldRef, SchemaRef};
 
 use super::activity::Entry;
 use super::arguments::Arguments;
+use super::block::Block;
 use super::cancel::CancelToken;
 use super::copy_in::CopyIn;
 use super::cursor::Cursor;
 use super::response::{Notice, Response, TransactionStatus};
 use super::settings::Settings;
 use super::shared::Shared;
-use super::transaction::Block;
 use crate::error::{Error, Result, SqlState};
 use crate::sql::{self, Parsed, Statement};
 
@@ -189,6 +189,9 @@ impl Session {
         self.note_failed_rows();
         self.refuse_in_failed_block(&parsed.statement)?;
         self.cancel.rearm();
+        if let Some(block) = &mut self.block {
+            block.next_statement();
+        }
         let application = self.settings.get("application_name").unwrap_or_default();
         self.activity.begin(&parsed.text, &application, self.shared.clock.now_us());
         let cancel = self.cancel.clone();

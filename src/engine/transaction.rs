@@ -1,162 +1,17 @@
-//! Transaction blocks: one epoch to read, changes kept until COMMIT.
+//! BEGIN, COMMIT, ROLLBACK, savepoints, and the implicit transaction of a message.
 //!
-//! A block pins all collections at its first read, so every statement in it sees the same epoch, plus
-//! its own changes. (The implicit block of a message pins only what its statements read; each relation
-//! is as of its first reading.) COMMIT sends all changes as one write, which becomes one epoch. Two blocks that change
-//! the same row conflict: the later COMMIT fails with 40001. DDL is not transactional: it takes effect at
-//! once, with a NOTICE.
+//! COMMIT sends all changes of a block as one write, which becomes one epoch. Two blocks that change the
+//! same row conflict: the later one fails with 40001. DDL is not transactional: it takes effect at once,
+//! with a NOTICE.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
-use tokio::sync::OwnedMutexGuard;
-
-use super::collections::{Collections, Edit};
+use super::block::Block;
 use super::response::Response;
 use super::session::Session;
 use crate::error::{Error, Result, SqlState};
-use crate::runtime::request::{TableChange, Write};
 use crate::sql::Statement;
 use crate::sql::statement::TransactionModes;
-use crate::types::ObjectId;
-
-/// An open transaction block.
-///
-/// # Invariants
-/// 1. `current` is `base` with `edits` applied; both are `None` until the block's first read.
-/// 2. Edits made before the first read do not depend on what is stored (see [`Edit::independent`]).
-#[derive(Default)]
-pub(super) struct Block {
-    /// Whether `BEGIN` opened it; else it is the implicit one of a message.
-    pub(super) explicit: bool,
-    /// Whether a statement in it has failed.
-    pub(super) failed: bool,
-    /// Whether only some relations are pinned, each as of its first reading.
-    partial: bool,
-    /// When it began: `now()` in it.
-    pub(super) now_us: i64,
-    /// Tables that it has read, with their versions, if it is serializable.
-    pub(super) reads: BTreeMap<ObjectId, u64>,
-    /// Turns at changing tables that it holds until its end (only the implicit one of a message does).
-    turns: Vec<(ObjectId, OwnedMutexGuard<()>)>,
-    /// Hashes of the keys that tables have, with its own: see [`Block::note_keys`].
-    keys: HashMap<ObjectId, HashSet<u64>>,
-    edits: Vec<(ObjectId, Edit)>,
-    base: Option<Collections>,
-    current: Option<Collections>,
-    savepoints: Vec<Savepoint>,
-}
-
-/// What to go back to.
-struct Savepoint {
-    name: String,
-    edits: usize,
-    current: Option<Collections>,
-}
-
-impl Block {
-    /// What it reads, once it has read.
-    pub(super) fn collections(&self) -> Option<&Collections> {
-        self.current.as_ref()
-    }
-
-    /// Pins what it reads from now on.
-    pub(super) fn pin(&mut self, base: Collections) -> Result<&Collections> {
-        let current = self.replayed(&base, self.edits.len())?;
-        self.base = Some(base);
-        Ok(self.current.insert(current))
-    }
-
-    /// Whether its first read pins everything: not if it began as the implicit block of a message and
-    /// has read already.
-    pub(super) fn pins_whole(&self) -> bool {
-        self.explicit && !self.partial
-    }
-
-    /// Reads further relations, in the implicit block of a message.
-    pub(super) fn extend(&mut self, more: Collections) -> Result<&Collections> {
-        let mut edited = more.clone();
-        for (table, edit) in &self.edits {
-            edited.edit(*table, edit)?;
-        }
-        self.partial = true;
-        self.base.get_or_insert_default().extend(more);
-        let current = self.current.get_or_insert_default();
-        current.extend(edited);
-        Ok(current)
-    }
-
-    /// Whether it holds the turn at changing a table.
-    pub(super) fn has_turn(&self, table: ObjectId) -> bool {
-        self.turns.iter().any(|(held, _)| *held == table)
-    }
-
-    /// Keeps a turn until its end.
-    pub(super) fn keep_turn(&mut self, table: ObjectId, turn: OwnedMutexGuard<()>) {
-        self.turns.push((table, turn));
-    }
-
-    /// Whether it holds any turn.
-    pub(super) fn has_turns(&self) -> bool {
-        !self.turns.is_empty()
-    }
-
-    /// Whether new rows with these hashes of their keys are known to collide with nothing. Then their
-    /// keys are noted; if not, one must look. Reading all keys for every INSERT of a long block would
-    /// make it quadratic.
-    pub(super) fn note_keys(&mut self, table: ObjectId, hashes: &[u64]) -> bool {
-        let Some(known) = self.keys.get_mut(&table) else { return false };
-        let before = known.len();
-        let fresh = !hashes.iter().any(|hash| known.contains(hash));
-        if fresh {
-            known.extend(hashes);
-        }
-        fresh && known.len() == before + hashes.len()
-    }
-
-    /// Remembers the hashes of all keys that a table has now.
-    pub(super) fn learn_keys(&mut self, table: ObjectId, hashes: HashSet<u64>) {
-        self.keys.insert(table, hashes);
-    }
-
-    /// Lets go of the pinned collections: after DDL, which makes an epoch of its own.
-    pub(super) fn unpin(&mut self) {
-        if self.edits.is_empty() {
-            (self.base, self.current, self.partial) = (None, None, false);
-        }
-    }
-
-    /// `base` with this block's first `count` edits.
-    pub(super) fn replayed(&self, base: &Collections, count: usize) -> Result<Collections> {
-        let mut collections = base.clone();
-        for (table, edit) in &self.edits[..count] {
-            collections.edit(*table, edit)?;
-        }
-        Ok(collections)
-    }
-
-    /// `base`, which holds one table, with this block's edits of that table.
-    pub(super) fn edited(&self, base: Collections) -> Result<Collections> {
-        self.replayed(&base, self.edits.len())
-    }
-
-    /// Keeps a change, and shows it to later statements of the block.
-    pub(super) fn edit(&mut self, table: ObjectId, edit: Edit) -> Result<()> {
-        if let Some(current) = &mut self.current {
-            current.edit(table, &edit)?;
-        }
-        if !matches!(edit, Edit::Insert { .. }) {
-            self.keys.remove(&table);
-        }
-        self.edits.push((table, edit));
-        Ok(())
-    }
-
-    /// Whether it has changed anything.
-    pub(super) fn has_changes(&self) -> bool {
-        !self.edits.is_empty()
-    }
-}
 
 impl Session {
     /// Opens the implicit transaction of a message with several statements (or of a pipeline).
@@ -238,7 +93,7 @@ impl Session {
             // The defaults have been checked when they were set.
             self.settings.set(of_block, &[value], true).ok();
         }
-        Block { explicit, now_us: self.shared.clock.now_us(), ..Block::default() }
+        Block::new(explicit, self.shared.clock.now_us())
     }
 
     /// BEGIN and its kind.
@@ -250,7 +105,7 @@ impl Session {
             Statement::Savepoint(name) => self.savepoint(name),
             Statement::Release(name) => {
                 let at = self.find_savepoint("RELEASE SAVEPOINT", name)?;
-                self.explicit_block("RELEASE SAVEPOINT")?.savepoints.truncate(at);
+                self.explicit_block("RELEASE SAVEPOINT")?.release(at);
                 Ok(Response::done("RELEASE"))
             }
             Statement::RollbackTo(name) => self.rollback_to(name),
@@ -305,9 +160,7 @@ impl Session {
         self.copy = None;
         let mut written = Ok(());
         if commit && block.has_changes() {
-            let change = |(table, edit): (ObjectId, Edit)| TableChange { table, kind: edit.kind() };
-            let changes = block.edits.into_iter().map(change).collect();
-            let write = Write { changes, reads: block.reads.into_iter().collect() };
+            let write = block.into_write();
             let token = self.cancel_token();
             let _sent = token.hold();
             written = self.shared.runtime.write(write).await.map(|_| ());
@@ -329,38 +182,19 @@ impl Session {
     }
 
     fn savepoint(&mut self, name: &str) -> Result<Response> {
-        let block = self.explicit_block("SAVEPOINT")?;
-        let savepoint = Savepoint {
-            name: name.to_owned(),
-            edits: block.edits.len(),
-            current: block.current.clone(),
-        };
-        block.savepoints.push(savepoint);
+        self.explicit_block("SAVEPOINT")?.save(name);
         Ok(Response::done("SAVEPOINT"))
     }
 
     fn find_savepoint(&mut self, verb: &str, name: &str) -> Result<usize> {
-        let block = self.explicit_block(verb)?;
-        block.savepoints.iter().rposition(|savepoint| savepoint.name == name).ok_or_else(|| {
+        self.explicit_block(verb)?.savepoint(name).ok_or_else(|| {
             Error::new(SqlState::InvalidSavepoint, format!("savepoint \"{name}\" does not exist"))
         })
     }
 
     fn rollback_to(&mut self, name: &str) -> Result<Response> {
         let at = self.find_savepoint("ROLLBACK TO SAVEPOINT", name)?;
-        let block = self.explicit_block("ROLLBACK TO SAVEPOINT")?;
-        block.savepoints.truncate(at + 1);
-        let savepoint = &block.savepoints[at];
-        let current = match (&savepoint.current, &block.base) {
-            (Some(then), _) => Some(then.clone()),
-            // Pinned after the savepoint: the block must not move to another epoch.
-            (None, Some(base)) => Some(block.replayed(base, savepoint.edits)?),
-            (None, None) => None,
-        };
-        block.edits.truncate(savepoint.edits);
-        block.keys.clear();
-        block.current = current;
-        block.failed = false;
+        self.explicit_block("ROLLBACK TO SAVEPOINT")?.back_to(at);
         Ok(Response::done("ROLLBACK"))
     }
 
@@ -383,7 +217,7 @@ impl Session {
     }
 
     fn apply_modes(&mut self, modes: &TransactionModes, fresh: bool) -> Result<()> {
-        let begun = self.block.as_ref().is_some_and(|block| block.collections().is_some());
+        let begun = self.block.as_ref().is_some_and(Block::has_begun);
         if modes.isolation.is_some() && begun && !fresh {
             return Err(Error::new(
                 SqlState::ActiveSqlTransaction,
@@ -400,9 +234,9 @@ impl Session {
         let read_only = self.settings.get("transaction_read_only").is_ok_and(|value| value == "on");
         let isolation = match self.settings.get("transaction_isolation").as_deref() {
             Ok("serializable") => "serializable",
-            Ok("read committed") => "read committed",
+            Ok("repeatable read") => "repeatable read",
             Ok("read uncommitted") => "read uncommitted",
-            _ => "repeatable read",
+            _ => "read committed",
         };
         TransactionModes {
             isolation: Some(isolation),

@@ -9,6 +9,7 @@ mod fill;
 pub mod handle;
 mod input;
 mod open;
+mod preview;
 mod publish;
 pub mod request;
 pub mod source;
@@ -18,6 +19,7 @@ pub mod worker;
 mod write;
 
 pub use handle::Runtime;
+pub use preview::preview;
 
 /// Starts a named thread: the one door to threads, so that each can be told apart.
 fn spawn<T: Send + 'static>(
