@@ -201,9 +201,11 @@ impl Chunk {
         loop {
             let level = |piece: &RecordBatch| piece.num_rows().ilog2() / FAN_IN.ilog2();
             let last = self.pieces.last().map_or(0, level);
-            let small = self.pieces.iter().rev().take_while(|piece| {
-                level(piece) <= last && piece.num_rows() < PIECE_ROWS
-            });
+            let small = self
+                .pieces
+                .iter()
+                .rev()
+                .take_while(|piece| level(piece) <= last && piece.num_rows() < PIECE_ROWS);
             let similar = small.count();
             let end = self.pieces.len();
             if similar < FAN_IN || !self.merge(end - similar..end, schema) {
