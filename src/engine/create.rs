@@ -103,8 +103,39 @@ impl Session {
         };
         let name = Name { schema: schema.clone(), name: table.clone(), position: 1 };
         let scope = self.scope();
-        Ok(vec![scope.table(&name).map_err(Error::unplaced)?.id])
+        let table = scope.table(&name).map_err(Error::unplaced)?;
+        fits_dead_letters(&table)?;
+        Ok(vec![table.id])
     }
+}
+
+/// What is written to a dead letter table must fit it: a record must not be lost over it later.
+fn fits_dead_letters(table: &Table) -> Result<()> {
+    let name = &table.name.name;
+    let unfit = |message: String| {
+        Err(Error::new(SqlState::InvalidObjectDefinition, message).hint(
+            "A dead letter table may have the columns source, payload, error and sqlstate (text), \
+             \"offset\" (bigint) and at (timestamptz); others must allow nulls and have no default.",
+        ))
+    };
+    if !table.definition.checks.is_empty() {
+        return unfit(format!("dead letter table \"{name}\" has check constraints"));
+    }
+    for column in &table.definition.columns {
+        let fits = match column.name.as_str() {
+            "source" | "payload" | "error" | "sqlstate" => column.sql_type == SqlType::Text,
+            "offset" => matches!(column.sql_type, SqlType::Int8 | SqlType::Text),
+            "at" => matches!(column.sql_type, SqlType::Timestamptz(_) | SqlType::Timestamp(_)),
+            _ => !column.not_null && column.default.is_none(),
+        };
+        if !fits || column.generated.is_some() {
+            let column = &column.name;
+            return unfit(format!(
+                "column \"{column}\" of dead letter table \"{name}\" does not fit"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// No two columns may have one name.

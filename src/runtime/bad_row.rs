@@ -8,10 +8,10 @@ use arrow::datatypes::DataType;
 
 use super::coordinator::Coordinator;
 use super::request::{ChangeKind, Conflict, TableChange, Write};
-use crate::catalog::{Object, PUBLIC};
+use crate::catalog::Object;
 use crate::connector::BadRow;
+use crate::types::ObjectId;
 use crate::types::definition::OnError;
-use crate::types::{ObjectId, QualifiedName};
 
 impl Coordinator {
     /// The writes that keep undecodable records where their sources say so.
@@ -30,7 +30,7 @@ impl Coordinator {
     }
 
     /// A row per record, by the columns that the table has: `source`, `payload`, `error`, `sqlstate`,
-    /// `offset`, `at`.
+    /// `offset`, `at`. That they fit was checked when the source was created.
     fn dead_letters(&self, source: ObjectId, rows: &[BadRow]) -> Option<Write> {
         let Some(Object::Source(object)) = self.catalog.get(source).map(Arc::as_ref) else {
             return None;
@@ -39,12 +39,17 @@ impl Coordinator {
             tracing::warn!(source = %object.name, offset = row.offset, error = %row.error,
                 "a record cannot be decoded");
         }
-        let OnError::DeadLetter { schema, table } = &object.definition.on_error else {
+        if !matches!(object.definition.on_error, OnError::DeadLetter { .. }) {
             return None;
+        }
+        // By id: the table may have been renamed since.
+        let id = *object.dependencies.first()?;
+        let table = self.tables.get(&id)?;
+        let schema = Arc::clone(&table.schema);
+        let conflict = match table.primary_key.is_empty() {
+            true => Conflict::Error,
+            false => Conflict::Overwrite,
         };
-        let name = QualifiedName::new(schema.as_deref().unwrap_or(PUBLIC), table.as_str());
-        let id = self.catalog.relation(&name)?.id();
-        let schema = Arc::clone(&self.tables.get(&id)?.schema);
         let texts = |text: &dyn Fn(&BadRow) -> String| -> ArrayRef {
             Arc::new(StringArray::from_iter_values(rows.iter().map(text)))
         };
@@ -71,12 +76,12 @@ impl Coordinator {
             Ok(rows) => Some(Write {
                 changes: vec![TableChange {
                     table: id,
-                    kind: ChangeKind::Insert { rows, conflict: Conflict::Overwrite },
+                    kind: ChangeKind::Insert { rows, conflict },
                 }],
                 reads: vec![],
             }),
             Err(error) => {
-                tracing::error!(%error, table = %name, "the dead letter table does not fit");
+                tracing::error!(%error, table = table.name, "the dead letter table does not fit");
                 None
             }
         }

@@ -33,8 +33,11 @@ pub(crate) fn differs(from: &DataType, to: &Field) -> bool {
     if kind.is_string() && length(to).is_some() {
         return true;
     }
-    if from == kind || from.is_null() || from.is_nested() || kind.is_nested() {
+    if from == kind || from.is_null() {
         return false;
+    }
+    if from.is_nested() || kind.is_nested() {
+        return from.is_string() || kind.is_string();
     }
     let whole = |kind: &DataType| kind.is_integer();
     match (from, kind) {
@@ -42,7 +45,6 @@ pub(crate) fn differs(from: &DataType, to: &Field) -> bool {
         (one, other) if whole(one) && whole(other) => {
             one.primitive_width() > other.primitive_width()
         }
-        (DataType::Decimal128(_, _), DataType::Float32 | DataType::Float64) => false,
         (DataType::Decimal128(_, _), _) | (_, DataType::Decimal128(_, _)) => true,
         (one, other) => one.is_floating() && (whole(other) || *other == DataType::Float32),
     }
@@ -187,6 +189,14 @@ fn number(
             let texts: Vec<Option<&str>> = (0..array.len()).map(|row| cells.text(row)).collect();
             text::decode(&texts, to, style)
         }
+        (DataType::Decimal128(_, scale), DataType::Float64) => {
+            let values = array.as_primitive::<Decimal128Type>();
+            Ok(Arc::new(values.unary::<_, Float64Type>(|value| nearest(value, *scale))))
+        }
+        (DataType::Decimal128(_, scale), DataType::Float32) => {
+            let values = array.as_primitive::<Decimal128Type>();
+            Ok(Arc::new(values.unary::<_, Float32Type>(|value| parsed(value, *scale))))
+        }
         (DataType::Float32, other) if other.is_integer() => {
             let wide = arrow::compute::cast(array, &DataType::Float64)?;
             rounded_floats(&wide, other)
@@ -210,6 +220,22 @@ fn number(
         (one, other) if one.is_integer() && other.is_integer() => narrowed(array, other),
         _ => Ok(arrow::compute::cast(array, kind)?),
     }
+}
+
+/// The float nearest to `value` divided by ten to the `scale`.
+fn nearest(value: i128, scale: i8) -> f64 {
+    // Both operands are exact then, so the division rounds once.
+    if value.unsigned_abs() < 1 << f64::MANTISSA_DIGITS && (0..=22).contains(&scale) {
+        value as f64 / 10_f64.powi(i32::from(scale))
+    } else {
+        parsed(value, scale)
+    }
+}
+
+/// The same by way of the digits.
+fn parsed<F: std::str::FromStr>(value: i128, scale: i8) -> F {
+    let digits = format!("{value}e{}", -i16::from(scale)).parse().ok();
+    digits.expect("digits with an exponent are a float")
 }
 
 fn out_of_range(kind: &DataType) -> Error {
