@@ -191,12 +191,12 @@ impl Engine {
         self.shared.runtime.shutdown().await
     }
 
-    /// Stops as a crash would: without waiting for sessions, and without any work on the way out, since
-    /// what is durable was so before its acknowledgment. For tests of recovery.
+    /// Stops as a crash does, between two epochs: what is queued is neither done nor answered, and
+    /// nothing further is written, not even that the logs are closed. For tests of recovery.
     ///
     /// # Errors
     /// If a worker panicked.
     pub async fn crash(&self) -> Result<()> {
-        self.shared.runtime.shutdown().await
+        self.shared.runtime.crash().await
     }
 }

@@ -84,6 +84,10 @@ impl Coordinator {
         };
         loop {
             let (batch, closed) = self.gather(&waiter, &mut requests);
+            if batch.iter().any(|request| matches!(request, Request::Crash)) {
+                self.crash();
+                return;
+            }
             let mut farewell = None;
             let mut kept = Vec::with_capacity(batch.len());
             for request in batch {
@@ -103,6 +107,14 @@ impl Coordinator {
                 return;
             }
         }
+    }
+
+    /// Ends at once: what is queued is not answered, and nothing more is written.
+    fn crash(mut self) {
+        if let Some(store) = self.store.take() {
+            store.abandon();
+        }
+        self.fabric.shutdown();
     }
 
     /// Everything queued; waits for the first request unless there is work without one.
@@ -195,6 +207,7 @@ impl Coordinator {
         for table in self.tables.values_mut() {
             table.maintain(MAINTAIN_ROWS);
         }
+        self.shorten_logs();
     }
 
     fn serve(&mut self, request: Request) {
@@ -220,6 +233,7 @@ impl Coordinator {
             Request::Nudge
             | Request::Define { .. }
             | Request::Write { .. }
+            | Request::Crash
             | Request::Shutdown { .. } => {}
         }
     }

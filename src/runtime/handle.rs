@@ -129,6 +129,21 @@ impl Runtime {
     pub async fn shutdown(&self) -> Result<()> {
         // A second shutdown finds the queue closed, which is what it wants.
         let _ = self.ask(|reply| Request::Shutdown { reply }).await;
+        self.join().await
+    }
+
+    /// Ends the coordinator between two steps, as a kill does: what is queued is neither done nor
+    /// answered, nothing further is written.
+    ///
+    /// # Errors
+    /// If the coordinator or a worker panicked.
+    pub async fn crash(&self) -> Result<()> {
+        // One that has stopped already is what is wanted.
+        let _ = self.requests.send(Request::Crash).await;
+        self.join().await
+    }
+
+    async fn join(&self) -> Result<()> {
         let thread = self.thread.lock().take();
         if let Some(thread) = thread {
             let joined = tokio::task::spawn_blocking(move || thread.join()).await;

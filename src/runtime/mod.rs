@@ -12,6 +12,7 @@ mod open;
 mod preview;
 mod publish;
 pub mod request;
+mod retention;
 pub mod source;
 mod status;
 mod table;

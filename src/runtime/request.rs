@@ -190,6 +190,8 @@ pub(super) enum Request {
     SourcePosition { source: ObjectId, reply: oneshot::Sender<Option<String>> },
     /// [`super::Runtime::shutdown`].
     Shutdown { reply: oneshot::Sender<()> },
+    /// [`super::Runtime::crash`].
+    Crash,
     /// A source has something to give.
     Nudge,
 }

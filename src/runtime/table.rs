@@ -11,6 +11,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::request::{ChangeKind, Conflict};
+use super::retention::Retaining;
 use crate::catalog;
 use crate::error::{Error, Result, SqlState};
 use crate::state::{Arrangement, Batches, Matches};
@@ -32,6 +33,8 @@ pub(super) struct Table {
     pub(super) primary_key: Vec<usize>,
     /// Counts changes.
     pub(super) version: u64,
+    /// What is to be kept of its log; `None`: everything.
+    pub(super) retaining: Option<Retaining>,
     rows: Rows,
     /// Key of `rows`: the primary key, or the whole row.
     key: Vec<usize>,
@@ -74,7 +77,8 @@ impl Table {
             Rows::Indexed(Box::new(Arrangement::new(Arc::clone(&schema), key.clone())?))
         };
         let name = table.name.name.clone();
-        Ok(Table { name, schema, primary_key, version: 0, rows, key, encoder })
+        let retaining = table.definition.retain.map(Retaining::from);
+        Ok(Table { name, schema, primary_key, version: 0, retaining, rows, key, encoder })
     }
 
     /// The rows; buffers are shared.

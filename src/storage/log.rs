@@ -193,13 +193,17 @@ impl Log {
         cut.map_err(|error| unknown(&error, "roll back", &self.folder))
     }
 
-    /// Removes the oldest `count` closed segments. One that cannot be removed now is harmless.
+    /// Removes the oldest `count` closed segments. One that cannot be removed now is harmless, as long
+    /// as none behind it goes: a gap would be damage. So each is gone for good before the next one.
     pub(super) fn drop_closed(&mut self, disk: &mut dyn Disk, count: usize) -> Result<()> {
-        for segment in self.closed.drain(..count) {
-            let path = format!("{}/{}", self.folder, segment_name(segment.header.base_offset));
+        for _ in 0..count {
+            let Some(oldest) = self.closed.first() else { break };
+            let path = format!("{}/{}", self.folder, segment_name(oldest.header.base_offset));
             disk.remove(&path).map_err(|error| io_error(&error, &format!("remove {path}")))?;
+            disk.sync_folder(&self.folder).map_err(|error| io_error(&error, "sync a folder"))?;
+            self.closed.remove(0);
         }
-        disk.sync_folder(&self.folder).map_err(|error| io_error(&error, "sync a folder"))
+        Ok(())
     }
 
     /// Paths of all segments, oldest first.

@@ -68,6 +68,7 @@ pub struct Store {
     tables: BTreeMap<ObjectId, TableLog>,
     last: Epoch,
     poisoned: Option<Error>,
+    abandoned: bool,
 }
 
 impl Store {
@@ -109,7 +110,16 @@ impl Store {
         let source_positions =
             epochs.positions.iter().map(|(id, text)| (*id, text.clone())).collect();
         let recovered = Recovered { catalog: records, epoch: last, source_positions, tables: ids };
-        let store = Store { disk, options, catalog, epochs, tables, last, poisoned: None };
+        let store = Store {
+            disk,
+            options,
+            catalog,
+            epochs,
+            tables,
+            last,
+            poisoned: None,
+            abandoned: false,
+        };
         Ok((store, recovered))
     }
 
@@ -241,6 +251,11 @@ impl Store {
         self.settle(written, Ok(()))
     }
 
+    /// Lets go of the directory as a killed process does: nothing further is written.
+    pub fn abandon(mut self) {
+        self.abandoned = true;
+    }
+
     /// The steps of a commit; `marks` says where logs ended before it.
     fn write(
         &mut self,
@@ -330,7 +345,7 @@ impl Store {
 impl Drop for Store {
     /// Closes the logs in order, so that the next start can tell damage from a torn tail.
     fn drop(&mut self) {
-        if self.poisoned.is_some() || std::thread::panicking() {
+        if self.abandoned || self.poisoned.is_some() || std::thread::panicking() {
             return;
         }
         if let Err(failure) = self.epochs.close(self.last) {

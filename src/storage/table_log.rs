@@ -144,7 +144,8 @@ impl TableLog {
         let counts = self.partitions.iter().map(|log| {
             let mut kept = log.size();
             let old = (0..log.closed.len()).take_while(|&index| {
-                let aged = retention.age_us.is_some_and(|age| log.closed_us(index) < now_us - age);
+                let since = |age: i64| now_us.saturating_sub(age);
+                let aged = retention.age_us.is_some_and(|age| log.closed_us(index) < since(age));
                 let gone = aged || share.is_some_and(|share| kept > share);
                 kept -= log.closed[index].size;
                 gone
@@ -185,9 +186,11 @@ impl TableLog {
         let (segment, _) = write_file(disk, &self.folder, &name, header, &mut more, &[])?;
         let path = format!("{}/{name}", self.folder);
         self.base_size = segment.size;
-        if let Some((_, old)) =
-            self.base.replace((epoch, path.clone())).filter(|(_, old)| *old != path)
-        {
+        self.base = Some((epoch, path));
+        // All others, also what a crash has left: the newest one is all that is read.
+        let names = disk.list(&self.folder).map_err(|error| io_error(&error, "list a folder"))?;
+        for old in names.iter().filter(|old| base_epoch(old).is_some() && **old != name) {
+            let old = format!("{}/{old}", self.folder);
             disk.remove(&old).map_err(|error| io_error(&error, &format!("remove {old}")))?;
         }
         let (counts, _) = self.expired(retention, now_us);

@@ -21,7 +21,7 @@ fn config(directory: &Path) -> Config {
     Config {
         storage: Storage::Directory(directory.to_owned()),
         workers: 2,
-        segment_size_max: 16 << 10,
+        segment_size_max: 1 << 10,
         ..Config::default()
     }
 }
@@ -42,7 +42,8 @@ async fn number(engine: &Engine, sql: &str) -> i64 {
 /// Writes for ever, from where the tables stand.
 async fn write_for_ever(directory: &Path) {
     let engine = Engine::open(config(directory)).await.expect("the directory opens");
-    let setup = "CREATE TABLE IF NOT EXISTS a (n bigint PRIMARY KEY, v text);
+    let setup =
+        "CREATE TABLE IF NOT EXISTS a (n bigint PRIMARY KEY, v text) RETAIN LOG FOR SIZE '1 kB';
         CREATE TABLE IF NOT EXISTS b (n bigint, twice bigint GENERATED ALWAYS AS (n * 2) STORED);
         CREATE MATERIALIZED VIEW IF NOT EXISTS joined AS
           SELECT count(*) AS pairs, sum(b.twice) AS twice FROM a JOIN b ON a.n = b.n";

@@ -12,5 +12,6 @@ mod crash;
 mod flights;
 mod oracle;
 mod pgwire;
+mod retention;
 mod session;
 mod tidy;

@@ -37,6 +37,8 @@ pub(super) struct Runner {
     settings: Vec<(String, String)>,
     sort: Sort,
     restarts_allowed: bool,
+    /// Restarts between statements so far: every other one is a crash.
+    reopens: usize,
     seen: BTreeMap<String, Contents>,
     labels: BTreeMap<String, Vec<String>>,
     scratch: Scratch,
@@ -75,6 +77,7 @@ impl Runner {
             settings: vec![],
             sort: Sort::No,
             restarts_allowed: true,
+            reopens: 0,
             seen: BTreeMap::new(),
             labels: BTreeMap::new(),
             scratch,
@@ -136,7 +139,8 @@ impl Runner {
             Action::Statement { sql, expected } => {
                 let seen = self.statement(&self.substituted(sql, path), expected).await?;
                 if self.mode.restart && self.restarts_allowed && self.quiet() {
-                    self.reopen(false).await?;
+                    self.reopens += 1;
+                    self.reopen(self.reopens % 2 == 1).await?;
                 }
                 return Ok(seen);
             }

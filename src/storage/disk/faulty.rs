@@ -24,6 +24,8 @@ pub enum Fault {
     /// One sync fails, and the bytes it should have saved never become durable, whatever later syncs
     /// report: what Linux does.
     Sync,
+    /// One removal fails and nothing is removed.
+    Remove,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -57,7 +59,7 @@ impl Worlds {
         match fault {
             Fault::Cut => self.dead = true,
             Fault::Full => self.full = true,
-            Fault::Write | Fault::Sync => {}
+            Fault::Write | Fault::Sync | Fault::Remove => {}
         }
         Ok(Some(fault))
     }
@@ -71,7 +73,7 @@ impl Worlds {
     }
 
     fn append(&mut self, file: usize, bytes: &[u8]) -> io::Result<()> {
-        let fault = self.strike(|fault| fault != Fault::Sync)?;
+        let fault = self.strike(|fault| !matches!(fault, Fault::Sync | Fault::Remove))?;
         let failed = fault.is_some() || self.full;
         let written = if failed { &bytes[..bytes.len() / 2] } else { bytes };
         self.files[file].live.extend_from_slice(written);
@@ -185,7 +187,11 @@ impl Disk for FaultyDisk {
 
     fn remove(&mut self, path: &str) -> io::Result<()> {
         let mut worlds = self.worlds.lock();
-        worlds.step()?;
+        match worlds.strike(|fault| matches!(fault, Fault::Cut | Fault::Remove))? {
+            Some(Fault::Cut) => return Err(io::Error::other("power cut")),
+            Some(_) => return Err(io::ErrorKind::PermissionDenied.into()),
+            None => {}
+        }
         worlds.live.retain(|name, _| !within(name, path));
         Ok(())
     }

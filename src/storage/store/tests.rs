@@ -270,6 +270,87 @@ fn a_base_keeps_the_rows_when_segments_go() {
     check_recovered(disk, 21, "base");
 }
 
+/// Shortens A's log if that is due.
+fn shorten(store: &mut Store, epoch: u64) -> Result<()> {
+    let retention = Retention { age_us: None, size: Some(1000) };
+    if store.retention_due(A, retention) {
+        let live: Vec<Delta> = expected(epoch).0.keys().map(|id| rows(&[*id])).collect();
+        store.rebase(A, Epoch(epoch), &mut live.into_iter(), retention)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_power_cut_while_the_log_is_shortened() {
+    for at in 0.. {
+        let disk = FaultyDisk::default();
+        let mut store = start(disk.clone()).unwrap();
+        disk.plan(at, Fault::Cut);
+        let mut stepped = 0;
+        let finished = (1..=20).try_for_each(|epoch| {
+            step(&mut store, epoch)?;
+            stepped = epoch;
+            shorten(&mut store, epoch)
+        });
+        for torn in [0, 40, usize::MAX] {
+            check_recovered(disk.after_cut(torn), stepped, &format!("operation {at}, {torn} torn"));
+        }
+        if finished.is_ok() {
+            let left = disk.list("log/16384/0").unwrap();
+            assert!(left.iter().all(|name| *name > format!("{:020}.seg", 0)), "{left:?}");
+            let bases = disk.list("log/16384").unwrap();
+            assert_eq!(bases.iter().filter(|name| name.starts_with("base")).count(), 1);
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_segment_that_cannot_be_removed_leaves_no_gap() {
+    for at in 0..12 {
+        let disk = FaultyDisk::default();
+        let mut store = start(disk.clone()).unwrap();
+        (1..=12).for_each(|epoch| step(&mut store, epoch).unwrap());
+        disk.plan(at, Fault::Remove);
+        for epoch in 13..=40 {
+            step(&mut store, epoch).unwrap();
+            let _refused = shorten(&mut store, epoch);
+        }
+        drop(store);
+        check_recovered(disk.after_cut(0), 40, &format!("removal {at}"));
+    }
+}
+
+#[test]
+fn age_is_counted_from_the_last_record_of_a_segment() {
+    let disk = MemoryDisk::default();
+    let clock = Arc::new(SimClock::new(0));
+    let options =
+        StoreOptions { segment_size_max: 600, clock: Arc::clone(&clock) as Arc<dyn Clock> };
+    let (mut store, _) = Store::open(Box::new(disk.clone()), options).unwrap();
+    store.create_table(A, &schema(), 1).unwrap();
+    let retention = Retention { age_us: Some(1000), size: None };
+    let segments = || disk.list("log/16384/0").unwrap();
+    let mut live = vec![];
+    for epoch in 1..=40 {
+        clock.set(epoch * 100);
+        live.push(rows(&[epoch]));
+        let delta = (A, rows(&[epoch]));
+        store.commit(Epoch(epoch.unsigned_abs()), &[delta], &[]).unwrap();
+        if store.retention_due(A, retention) {
+            let all = &mut live.clone().into_iter();
+            store.rebase(A, Epoch(epoch.unsigned_abs()), all, retention).unwrap();
+        }
+        // Offsets count rows: epoch e has offset e - 1. What is at most ten epochs old stays.
+        let kept: i64 = segments()[0].trim_end_matches(".seg").parse().unwrap();
+        assert!(kept <= (epoch - 10).max(0), "offset {kept} is the first one in epoch {epoch}");
+    }
+    assert!(!segments()[0].starts_with(&format!("{:020}", 0)), "something has gone");
+    assert_eq!(contents(&store, A).unwrap(), set(1..=40));
+    clock.set(i64::MIN);
+    assert!(!store.retention_due(A, retention));
+}
+
 #[test]
 fn a_dropped_or_half_made_table_leaves_nothing() {
     let disk = MemoryDisk::default();

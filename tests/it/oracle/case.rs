@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use millstream::config::Config;
+use millstream::config::{Config, Storage};
 use millstream::engine::Engine;
 use millstream::error::{Error, SqlState};
 use rand::rngs::StdRng;
@@ -17,6 +17,8 @@ pub struct Case {
     workers: usize,
     /// Whether the workers are real threads, not simulated ones.
     threads: bool,
+    /// Whether the engine is closed, or crashes, and opened again between epochs.
+    restarts: bool,
     tables: Vec<String>,
     /// Changes before the views are there: they must be filled.
     before: Vec<String>,
@@ -49,7 +51,8 @@ impl Failure {
     /// The failure with the whole case as SQL.
     pub fn with_script(self, case: &Case, seed: u64) -> Failure {
         let kind = if case.threads { "threads" } else { "simulated workers" };
-        let mut script = format!("-- seed {seed}, {} {kind}\n", case.workers);
+        let restarts = if case.restarts { ", reopened after every epoch" } else { "" };
+        let mut script = format!("-- seed {seed}, {} {kind}{restarts}\n", case.workers);
         for part in case.tables.iter().chain(&case.before) {
             script += &format!("{part};\n");
         }
@@ -80,7 +83,8 @@ impl Case {
         let epochs = (0..changes.random.random_range(2..7)).map(|_| changes.epoch()).collect();
         let views = (0..views).map(|_| query::generate(&mut random)).collect();
         let workers = random.random_range(1..4);
-        Case { workers, threads: random.random_bool(0.1), tables, before, views, epochs }
+        let (threads, restarts) = (random.random_bool(0.1), random.random_bool(0.1));
+        Case { workers, threads, restarts, tables, before, views, epochs }
     }
 
     /// Runs it. The number of views that could be maintained.
@@ -94,8 +98,17 @@ impl Case {
             backfill_rows_per_tick: 5,
             ..Config::default()
         };
-        let engine =
-            Engine::open(config).await.map_err(|error| Failure::new("cannot open", &error))?;
+        if !self.restarts {
+            return self.run_on(config).await;
+        }
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        self.run_on(Config { storage: Storage::Directory(folder.path().to_owned()), ..config })
+            .await
+    }
+
+    async fn run_on(&self, config: Config) -> Result<u64, Failure> {
+        let opened = |error| Failure::new("cannot open", &error);
+        let mut engine = Engine::open(config.clone()).await.map_err(opened)?;
         for sql in self.tables.iter().chain(&self.before) {
             engine.execute(sql).await.map_err(|error| Failure::new(sql, &error))?;
         }
@@ -111,8 +124,14 @@ impl Case {
         for (number, view) in &maintained {
             compare(&engine, *number, view, "after creation").await?;
         }
-        for sql in &self.epochs {
+        for (number, sql) in self.epochs.iter().enumerate() {
             engine.execute(sql).await.map_err(|error| Failure::new(sql, &error))?;
+            if self.restarts {
+                let crash = number % 2 == 0;
+                let ended = if crash { engine.crash().await } else { engine.shutdown().await };
+                ended.map_err(|error| Failure::new("cannot stop", &error))?;
+                engine = Engine::open(config.clone()).await.map_err(opened)?;
+            }
             for (number, view) in &maintained {
                 compare(&engine, *number, view, sql).await?;
             }
@@ -155,6 +174,9 @@ impl Case {
         }
         if self.threads {
             cases.push(Case { threads: false, ..self.clone() });
+        }
+        if self.restarts {
+            cases.push(Case { restarts: false, ..self.clone() });
         }
         for index in 0..self.views.len() {
             if self.views.len() > 1 {

@@ -1,6 +1,7 @@
 //! Goal: a maintained view equals its query, at every epoch, for any input and any number of workers.
 //! Method: random tables, changes and queries from a seeded generator; after every epoch the view's
-//! contents are compared with DataFusion's batch answer to the same text over the same input. A
+//! contents are compared with DataFusion's batch answer to the same text over the same input. Some cases
+//! run in a directory, with a crash or an orderly end between epochs. A
 //! failing case is shrunk by leaving statements out, and printed as SQL.
 //!
 //! `MILLSTREAM_ORACLE_CASES` and `MILLSTREAM_ORACLE_SEED` choose how many and which; with
