@@ -43,16 +43,20 @@ pub(super) async fn restore(shared: &Arc<Shared>) -> Result<()> {
     let catalog = shared.catalog();
     for object in catalog.in_order() {
         let Object::MaterializedView(view) = &**object else { continue };
-        let plan = match session.plan_stored_view(view) {
-            Ok(plan) => plan,
-            Err(error) => {
-                // One view that this version cannot maintain must not keep all the others away.
-                tracing::error!(view = %view.name, %error, "cannot plan a view; it cannot be read");
-                continue;
+        let planned = match session.plan_stored_view(view) {
+            Ok(plan) => {
+                let plans = vec![(view.id, view.definition.query.clone(), plan)];
+                let defining = Defining { plans, ..Defining::default() };
+                session.commit_definition(defining, None).await
             }
+            Err(error) => Err(error),
         };
-        let plans = vec![(view.id, view.definition.query.clone(), plan)];
-        session.commit_definition(Defining { plans, ..Defining::default() }, None).await?;
+        if let Err(error) = planned {
+            // One view that this version cannot maintain must not keep all the others away.
+            tracing::error!(view = %view.name, %error, "cannot plan a view; it cannot be read");
+            let failed = vec![(view.id, error)];
+            shared.runtime.define(Definition { failed, ..Definition::default() }).await?;
+        }
     }
     Ok(())
 }
@@ -139,6 +143,7 @@ impl Session {
             changes: defining.changes,
             catalog: catalog.clone(),
             plans: defining.plans.into_iter().map(plan).collect(),
+            failed: vec![],
             write: None,
         };
         self.shared.runtime.define(definition).await?;

@@ -29,7 +29,10 @@ impl Coordinator {
             self.apply_change(change)?;
         }
         for (view, sql, plan) in definition.plans {
-            self.create_view(view, sql, plan)?;
+            self.create_view(view, sql, plan);
+        }
+        for (view, error) in definition.failed {
+            self.views.insert(view, View::failed(error));
         }
         Ok(self.epoch)
     }
@@ -101,7 +104,7 @@ impl Coordinator {
         self.feeds.retain(|source, _| views.values().any(|view| view.scans.contains(source)));
     }
 
-    fn create_view(&mut self, view: ObjectId, sql: String, plan: Arc<Node>) -> Result<()> {
+    fn create_view(&mut self, view: ObjectId, sql: String, plan: Arc<Node>) {
         let mut scans = vec![];
         collect_scans(&plan, &mut scans);
         let mut upstream: HashSet<ObjectId> = scans.iter().copied().collect();
@@ -113,11 +116,19 @@ impl Coordinator {
         let fills = scans
             .iter()
             .map(|&relation| self.fill(relation))
-            .collect::<Result<Vec<Option<Fill>>>>()?;
+            .collect::<Result<Vec<Option<Fill>>>>();
+        let fills = match fills {
+            Ok(fills) => fills.into_iter().flatten().collect(),
+            Err(error) => {
+                // It is defined already: what it reads has failed, and so has it.
+                self.views.insert(view, View { upstream, ..View::failed(error) });
+                return;
+            }
+        };
         let state = View {
             scans,
             upstream,
-            fills: fills.into_iter().flatten().collect(),
+            fills,
             stage: Stage::Filling,
             created: false,
             filled_rows: 0,
@@ -125,7 +136,6 @@ impl Coordinator {
         };
         self.views.insert(view, state);
         self.commands.push(Command::CreateView { view, sql, plan: Some(plan) });
-        Ok(())
     }
 
     /// The rows that `relation` has now.
@@ -164,7 +174,12 @@ impl Coordinator {
             self.feeds.insert(source, feed);
         }
         let standing = self.feeds.get(&source).and_then(|feed| feed.position.clone());
-        let Some(until) = standing else { return Ok(None) };
+        let Some(until) = standing else {
+            // One that could not even be opened must not pass for an empty one.
+            let failure = self.feeds.get(&source).and_then(Feed::failure);
+            let rows = failure.map(|error| FillRows::Source(Box::new(Feed::failed(error))));
+            return Ok(rows.map(|rows| Fill { relation: source, rows }));
+        };
         let feed = match connector::open_until(&spec, &until) {
             Ok(reader) => Feed::start(reader, None, &self.feeding),
             Err(error) => Feed::failed(error),
@@ -176,13 +191,15 @@ impl Coordinator {
     pub(super) fn feed_views(&mut self) -> Vec<(ObjectId, ObjectId, crate::types::Delta)> {
         let now_us = self.clock.now_us();
         let budget = self.config.backfill_rows_per_tick;
-        let mut fed = vec![];
+        let (mut fed, mut failed) = (vec![], vec![]);
         for (&view, state) in &mut self.views {
             match state.stage {
                 Stage::Filling => {
-                    let taken = state.take(budget, now_us);
                     state.published = None;
-                    fed.extend(taken.into_iter().map(|(relation, rows)| (view, relation, rows)));
+                    match state.take(budget, now_us) {
+                        Ok(rows) => fed.extend(rows.into_iter().map(|(id, rows)| (view, id, rows))),
+                        Err(error) => failed.push((view, error)),
+                    }
                 }
                 Stage::Fed if state.created => {
                     self.commands.push(Command::Filled { view });
@@ -190,6 +207,9 @@ impl Coordinator {
                 }
                 Stage::Fed | Stage::Filled | Stage::Failed(_) => {}
             }
+        }
+        for (view, error) in failed {
+            self.fail_view(view, &error);
         }
         fed
     }

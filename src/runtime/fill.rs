@@ -7,7 +7,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use super::source::Feed;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::types::{Delta, ObjectId};
 
 /// Where a materialized view stands.
@@ -58,8 +58,24 @@ pub(super) enum FillRows {
 }
 
 impl View {
+    /// A view that cannot be maintained.
+    pub(super) fn failed(error: Error) -> View {
+        View {
+            scans: vec![],
+            upstream: HashSet::new(),
+            fills: vec![],
+            stage: Stage::Failed(error),
+            created: false,
+            filled_rows: 0,
+            published: None,
+        }
+    }
+
     /// Up to `budget` rows of existing data: (relation, rows). Moves on to [`Stage::Fed`] at the end.
-    pub(super) fn take(&mut self, budget: usize, now_us: i64) -> Vec<(ObjectId, Delta)> {
+    ///
+    /// # Errors
+    /// If the rows cannot be read.
+    pub(super) fn take(&mut self, budget: usize, now_us: i64) -> Result<Vec<(ObjectId, Delta)>> {
         let mut taken = vec![];
         let mut left = budget;
         while let (true, Some(fill)) = (left > 0, self.fills.first_mut()) {
@@ -70,10 +86,7 @@ impl View {
                     taken.push((fill.relation, delta));
                 }
                 Next::Later => break,
-                Next::Failed(error) => {
-                    self.stage = Stage::Failed(error);
-                    return vec![];
-                }
+                Next::Failed(error) => return Err(error),
                 Next::Done => {
                     self.fills.remove(0);
                 }
@@ -82,7 +95,7 @@ impl View {
         if self.fills.is_empty() && matches!(self.stage, Stage::Filling) {
             self.stage = Stage::Fed;
         }
-        taken
+        Ok(taken)
     }
 
     /// Whether a tick now would move it on.

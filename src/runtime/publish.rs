@@ -220,13 +220,7 @@ impl Coordinator {
         let mut changes: HashMap<ObjectId, Vec<Delta>> = HashMap::new();
         for report in reports {
             for (view, error) in &report.failed {
-                tracing::error!(%error, view = %view, "a materialized view has failed");
-                self.watched.remove(view);
-                if let Some(state) = self.views.get_mut(view) {
-                    state.stage = Stage::Failed(error.clone());
-                    state.published = None;
-                    state.fills.clear();
-                }
+                self.fail_view(*view, error);
             }
             for (view, deltas) in &report.changes {
                 changes.entry(*view).or_default().extend(deltas.iter().cloned());
@@ -234,6 +228,29 @@ impl Coordinator {
         }
         for (view, deltas) in changes {
             self.tell_watchers(view, deltas);
+        }
+    }
+
+    /// A view has failed: it is taken from the workers, and those who follow it, or a view that reads it,
+    /// are told.
+    pub(super) fn fail_view(&mut self, view: ObjectId, error: &Error) {
+        let Some(state) = self.views.get_mut(&view) else { return };
+        if matches!(state.stage, Stage::Failed(_)) {
+            return;
+        }
+        tracing::error!(%error, view = %view, "a materialized view has failed");
+        state.stage = Stage::Failed(error.clone());
+        state.published = None;
+        state.fills.clear();
+        self.commands.push(Command::DropView { view });
+        let views = &self.views;
+        let reads = |id: &ObjectId| {
+            *id == view || views.get(id).is_some_and(|state| state.upstream.contains(&view))
+        };
+        let told: Vec<ObjectId> = self.watched.keys().copied().filter(reads).collect();
+        for watcher in told.iter().filter_map(|id| self.watched.remove(id)).flatten() {
+            // The last place of its queue is kept for this.
+            let _ = watcher.try_send(Err(failed(error)));
         }
     }
 
@@ -288,5 +305,5 @@ fn keep_up(watcher: &mpsc::Sender<Result<SubscriptionItem>>, item: &Subscription
 fn failed(error: &Error) -> Error {
     Error::new(SqlState::ObjectNotInPrerequisiteState, "the materialized view has failed")
         .detail(format!("{}: {}", error.state().code(), error.message()))
-        .hint("Drop it and create it again.")
+        .hint("Remove the cause; then drop it and create it again, or restart the server.")
 }

@@ -94,6 +94,8 @@ pub struct Definition {
     pub catalog: Option<Catalog>,
     /// Plans of the materialized views among them.
     pub plans: Vec<(ObjectId, String, Arc<Node>)>,
+    /// Views of the catalog that cannot be planned any more, and why.
+    pub failed: Vec<(ObjectId, Error)>,
     /// First rows of the tables among them (`CREATE TABLE AS`).
     pub write: Option<Write>,
 }

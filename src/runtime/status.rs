@@ -34,7 +34,8 @@ pub(super) fn collect(coordinator: &Coordinator, reports: &[Report]) -> Status {
             state_bytes,
             error: match &state.stage {
                 Stage::Failed(error) => Some(error.clone()),
-                Stage::Filling | Stage::Fed | Stage::Filled => None,
+                // A view that it reads may have failed.
+                Stage::Filling | Stage::Fed | Stage::Filled => coordinator.ready(view).err(),
             },
         }
     });

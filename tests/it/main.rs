@@ -9,6 +9,7 @@
 )]
 
 mod crash;
+mod failure;
 mod flights;
 mod oracle;
 mod pgwire;

@@ -1,0 +1,129 @@
+//! Goal: what has failed says so and why, and nothing else stops. Method: views whose source is gone, or
+//! whose text cannot be planned any more, are met by a starting engine; a disk fills up under a server.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::AsArray;
+use millstream::catalog::{Change, Object};
+use millstream::clock::SystemClock;
+use millstream::config::{Config, Storage};
+use millstream::engine::Engine;
+use millstream::error::Error;
+use millstream::storage::{DirectoryDisk, Store, StoreOptions};
+
+async fn open(folder: &Path) -> Engine {
+    let config = Config {
+        storage: Storage::Directory(folder.to_owned()),
+        deterministic: true,
+        workers: 1,
+        ..Config::default()
+    };
+    Engine::open(config).await.expect("the directory opens")
+}
+
+/// The values of a query's only column.
+async fn texts(engine: &Engine, sql: &str) -> Vec<String> {
+    let batches = engine.query(sql).await.unwrap_or_else(|error| panic!("{error}: {sql}"));
+    let column = |batch: &arrow::array::RecordBatch| {
+        let texts = batch.column(0).as_string::<i32>().iter();
+        texts.map(|text| text.unwrap_or("∅").to_owned()).collect::<Vec<_>>()
+    };
+    batches.iter().flat_map(column).collect()
+}
+
+async fn fails(engine: &Engine, sql: &str) -> String {
+    let error: Error = engine.query(sql).await.expect_err("it cannot be read");
+    format!("{} {}: {}", error.state().code(), error, error.detail_text().unwrap_or_default())
+}
+
+const ERRORS: &str = "SELECT name || ': ' || coalesce(error, '-') FROM stream_catalog.views \
+                      ORDER BY name";
+
+#[tokio::test]
+async fn a_view_that_cannot_be_planned_any_more_says_why() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let engine = open(folder.path()).await;
+    engine
+        .execute(
+            "CREATE TABLE t (a text); INSERT INTO t VALUES ('x');
+             CREATE MATERIALIZED VIEW bad AS SELECT a FROM t;
+             CREATE MATERIALIZED VIEW above AS SELECT a FROM bad;
+             CREATE MATERIALIZED VIEW good AS SELECT a FROM t",
+        )
+        .await
+        .expect("the objects can be made");
+    let catalog = engine.catalog();
+    let bad = catalog.objects().find(|object| object.name() == "bad").expect("it is there");
+    let Object::MaterializedView(view) = bad.as_ref() else { panic!("it is a view") };
+    let mut view = view.clone();
+    view.definition.query = "SELECT missing FROM t".to_owned();
+    engine.shutdown().await.expect("it ends");
+    let clock = Arc::new(SystemClock);
+    let options = StoreOptions { segment_size_max: 1 << 20, clock };
+    let disk = DirectoryDisk::open(folder.path()).expect("the folder is there");
+    let (mut store, _) = Store::open(Box::new(disk), options).expect("the directory is free");
+    let change = vec![Change::Update(vec![Object::MaterializedView(view)])];
+    let record = serde_json::to_vec(&change).expect("it can be encoded");
+    store.append_catalog(&record).expect("it can be logged");
+    drop(store);
+
+    let engine = open(folder.path()).await;
+    assert_eq!(texts(&engine, "SELECT a FROM good").await, ["x"]);
+    let why = "column \"missing\" does not exist";
+    for view in ["bad", "above"] {
+        let failure = fails(&engine, &format!("SELECT a FROM {view}")).await;
+        assert!(failure.starts_with("55000 the materialized view has failed: "), "{failure}");
+        assert!(failure.contains(why), "{failure}");
+    }
+    let shown = texts(&engine, ERRORS).await;
+    assert!(shown[0].starts_with("above: ") && !shown[0].ends_with('-'), "{shown:?}");
+    assert_eq!(shown[1], format!("bad: {why}"));
+    assert_eq!(shown[2], "good: -");
+    engine.execute("DROP MATERIALIZED VIEW bad CASCADE").await.expect("it can be dropped");
+    assert_eq!(texts(&engine, ERRORS).await, ["good: -"]);
+    engine.execute("INSERT INTO t VALUES ('y')").await.expect("life goes on");
+    assert_eq!(texts(&engine, "SELECT a FROM good ORDER BY a").await, ["x", "y"]);
+    engine.shutdown().await.expect("it ends");
+}
+
+#[tokio::test]
+async fn a_view_over_a_source_that_is_gone_is_not_empty_but_failed() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("in.csv");
+    std::fs::write(&file, "a\nx\ny\n").expect("a file");
+    let data = folder.path().join("data");
+    let engine = open(&data).await;
+    let sql = format!(
+        "CREATE SOURCE s (a text) WITH (connector = 'file', path = '{}');
+         CREATE TABLE t (a text);
+         CREATE MATERIALIZED VIEW v AS SELECT a FROM s UNION ALL SELECT a FROM t;
+         CREATE MATERIALIZED VIEW w AS SELECT a FROM t",
+        file.display()
+    );
+    engine.execute(&sql).await.expect("the objects can be made");
+    engine.settle().await.expect("it runs");
+    assert_eq!(texts(&engine, "SELECT a FROM v ORDER BY a").await, ["x", "y"]);
+    engine.shutdown().await.expect("it ends");
+    std::fs::rename(&file, folder.path().join("away")).expect("it can be moved");
+
+    let engine = open(&data).await;
+    engine.settle().await.expect("it runs");
+    let failure = fails(&engine, "SELECT a FROM v").await;
+    assert!(failure.starts_with("55000 the materialized view has failed"), "{failure}");
+    assert!(failure.contains("in.csv"), "{failure}");
+    let shown = texts(&engine, ERRORS).await;
+    assert!(shown[0].contains("in.csv"), "{shown:?}");
+    assert_eq!(shown[1], "w: -");
+    let source = texts(&engine, "SELECT error FROM stream_catalog.sources").await;
+    assert!(source[0].contains("in.csv"), "{source:?}");
+    engine.execute("INSERT INTO t VALUES ('z')").await.expect("life goes on");
+    assert_eq!(texts(&engine, "SELECT a FROM w").await, ["z"]);
+    engine.shutdown().await.expect("it ends");
+    std::fs::rename(folder.path().join("away"), &file).expect("it can be moved");
+
+    let engine = open(&data).await;
+    engine.settle().await.expect("it runs");
+    assert_eq!(texts(&engine, "SELECT a FROM v ORDER BY a").await, ["x", "y", "z"]);
+    engine.shutdown().await.expect("it ends");
+}
