@@ -5,15 +5,41 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
+use tokio::sync::oneshot;
 
 use super::coordinator::Coordinator;
-use super::request::{ChangeKind, Conflict, TableChange, Write};
+use super::request::{ChangeKind, Conflict, TableChange, Write, Written};
 use crate::catalog::Object;
 use crate::connector::BadRow;
+use crate::error::Result;
 use crate::types::ObjectId;
 use crate::types::definition::OnError;
 
 impl Coordinator {
+    /// The dead letters to be written in this step: of what sources have read, or those that the log
+    /// refused before. Sources stand still until these are written: what was met is not lost.
+    pub(super) fn dead_letters_due(&mut self) -> Vec<Write> {
+        match std::mem::take(&mut self.undelivered) {
+            refused if refused.is_empty() => self.poll_feeds(),
+            refused => refused,
+        }
+    }
+
+    /// Keeps dead letters that the log has refused.
+    pub(super) fn keep_refused(
+        &mut self,
+        letters: Vec<(Write, oneshot::Receiver<Result<Written>>)>,
+    ) {
+        for (write, mut answer) in letters {
+            let Ok(Err(error)) = answer.try_recv() else { continue };
+            // A table that is gone took its source with it.
+            if write.changes.iter().all(|change| self.tables.contains_key(&change.table)) {
+                tracing::error!(%error, "dead letters cannot be written; their sources wait");
+                self.undelivered.push(write);
+            }
+        }
+    }
+
     /// The writes that keep undecodable records where their sources say so.
     pub(super) fn bad_rows(&self, rows: Vec<(ObjectId, BadRow)>) -> Vec<Write> {
         let mut by_source: Vec<(ObjectId, Vec<BadRow>)> = vec![];
@@ -70,7 +96,7 @@ impl Coordinator {
             cast(&value, field.data_type())
         });
         let batch = columns
-            .collect::<Result<Vec<_>, _>>()
+            .collect::<std::result::Result<Vec<_>, _>>()
             .and_then(|columns| RecordBatch::try_new(Arc::clone(&schema), columns));
         match batch {
             Ok(rows) => Some(Write {

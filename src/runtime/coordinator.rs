@@ -40,6 +40,9 @@ const MAINTAIN_ROWS: usize = 4096;
 /// Requests taken into one step at most.
 const REQUESTS_PER_STEP: usize = 1024;
 
+/// How long dead letters wait that the log has refused.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// Everything the engine's one deciding thread owns.
 pub(super) struct Coordinator {
     pub(super) config: Config,
@@ -61,6 +64,8 @@ pub(super) struct Coordinator {
     pub(super) positions: Vec<(ObjectId, String)>,
     /// Whether the coming tick's epoch has been given to the log already.
     pub(super) epoch_open: bool,
+    /// Dead letters that the log has refused, to be tried again before sources are read on.
+    pub(super) undelivered: Vec<Write>,
     /// Changes for the next tick.
     pub(super) changes: Vec<(ObjectId, Delta)>,
     /// Reads that wait for views being filled.
@@ -157,7 +162,8 @@ impl Coordinator {
         self.broken.is_none()
             && (!self.commands.is_empty()
                 || self.views.values().any(|view| view.busy(now_us))
-                || self.feeds.values().any(|feed| feed.ready(now_us)))
+                || self.undelivered.is_empty()
+                    && self.feeds.values().any(|feed| feed.ready(now_us)))
     }
 
     /// Whether nothing will happen any more until the clock moves or a request comes.
@@ -172,6 +178,9 @@ impl Coordinator {
     fn idle_limit(&self) -> Option<Duration> {
         if self.clock.simulated() {
             return None;
+        }
+        if !self.undelivered.is_empty() {
+            return Some(RETRY);
         }
         let at_us = self.feeds.values().filter_map(Feed::next_poll_us).min()?;
         let left_us = u64::try_from(at_us - self.clock.now_us()).unwrap_or(0);
@@ -192,12 +201,14 @@ impl Coordinator {
                 other => later.push(other),
             }
         }
-        for write in self.poll_feeds() {
-            // Nobody waits for the answer: a refused dead letter is logged by the write itself.
-            let (reply, _) = oneshot::channel();
+        let mut letters = vec![];
+        for write in self.dead_letters_due() {
+            let (reply, answer) = oneshot::channel();
+            letters.push((write.clone(), answer));
             writes.push((write, reply));
         }
         self.write_group(writes);
+        self.keep_refused(letters);
         for request in later {
             self.serve(request);
         }
@@ -227,7 +238,8 @@ impl Coordinator {
                 let _ = reply.send(self.status());
             }
             Request::SourcePosition { source, reply } => {
-                let position = self.feeds.get(&source).and_then(|feed| feed.position.clone());
+                let feed = self.feeds.get(&source);
+                let position = feed.and_then(|feed| feed.progress.position.clone());
                 let _ = reply.send(position.map(|position| position.0));
             }
             Request::Nudge
@@ -240,7 +252,7 @@ impl Coordinator {
 
     /// Takes what running sources have read, up to a tick's worth.
     /// Returns the writes of undecodable records to their dead letter tables.
-    fn poll_feeds(&mut self) -> Vec<Write> {
+    pub(super) fn poll_feeds(&mut self) -> Vec<Write> {
         let now_us = self.clock.now_us();
         let mut rows = 0;
         let mut bad = vec![];
@@ -249,7 +261,7 @@ impl Coordinator {
                 let Some(polled) = feed.take(now_us) else { break };
                 bad.extend(polled.bad.into_iter().map(|row| (source, row)));
                 self.positions.retain(|(id, _)| *id != source);
-                self.positions.push((source, polled.position.0));
+                self.positions.push((source, feed.progress.text()));
                 if let Some(batch) = polled.batch.filter(|batch| batch.num_rows() > 0) {
                     rows += batch.num_rows();
                     self.changes.push((source, Delta::insert(batch)));

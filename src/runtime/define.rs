@@ -7,10 +7,10 @@ use super::command::Command;
 use super::coordinator::Coordinator;
 use super::fill::{Fill, FillRows, Stage, View};
 use super::request::Definition;
-use super::source::Feed;
+use super::source::{Feed, Progress};
 use super::table::Table;
 use crate::catalog::{Change, Object};
-use crate::connector::{self, Position};
+use crate::connector;
 use crate::error::{Error, Result};
 use crate::plan::node::{Node, NodeKind};
 use crate::types::{Epoch, ObjectId};
@@ -163,9 +163,15 @@ impl Coordinator {
         };
         let spec = super::source::spec(object);
         if !self.feeds.contains_key(&source) {
-            let position = self.recovered_positions.remove(&source).map(Position);
-            let feed = match connector::open(&spec, position.as_ref()) {
-                Ok(reader) => Feed::start(reader, position, &self.feeding),
+            let recovered = self.recovered_positions.remove(&source);
+            let progress =
+                recovered.map_or_else(|| Ok(Progress::default()), |text| Progress::of_text(&text));
+            let opened = progress.and_then(|progress| {
+                let reader = connector::open(&spec, progress.position.as_ref())?;
+                Ok(Feed::start(reader, progress, &self.feeding))
+            });
+            let feed = match opened {
+                Ok(feed) => feed,
                 Err(error) => {
                     tracing::error!(%error, source = %object.name, "the source cannot be opened");
                     Feed::failed(error)
@@ -173,7 +179,7 @@ impl Coordinator {
             };
             self.feeds.insert(source, feed);
         }
-        let standing = self.feeds.get(&source).and_then(|feed| feed.position.clone());
+        let standing = self.feeds.get(&source).and_then(|feed| feed.progress.position.clone());
         let Some(until) = standing else {
             // One that could not even be opened must not pass for an empty one.
             let failure = self.feeds.get(&source).and_then(Feed::failure);
@@ -181,7 +187,7 @@ impl Coordinator {
             return Ok(rows.map(|rows| Fill { relation: source, rows }));
         };
         let feed = match connector::open_until(&spec, &until) {
-            Ok(reader) => Feed::start(reader, None, &self.feeding),
+            Ok(reader) => Feed::start(reader, Progress::default(), &self.feeding),
             Err(error) => Feed::failed(error),
         };
         Ok(Some(Fill { relation: source, rows: FillRows::Source(Box::new(feed)) }))

@@ -49,6 +49,7 @@ impl Runtime {
             views: BTreeMap::new(),
             commands: vec![],
             positions: vec![],
+            undelivered: vec![],
             epoch_open: false,
             changes: vec![],
             readings: vec![],

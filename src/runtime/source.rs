@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::request::Request;
 use crate::catalog::Source;
 use crate::clock::Clock;
 use crate::connector::{Metadata, OnError, Polled, Position, SourceReader, SourceSpec};
-use crate::error::Error;
+use crate::error::{Error, Result, SqlState};
 use crate::types::definition;
 
 /// Batches read ahead of the ticks: decoding overlaps with them, and no more memory than this is held.
@@ -33,15 +34,40 @@ pub(super) struct Feeding {
     pub(super) nudge: mpsc::WeakSender<Request>,
 }
 
+/// How far a source has been read, and what was met on the way: what the log keeps of it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Progress {
+    /// Where reading goes on; none before the first poll.
+    pub(super) position: Option<Position>,
+    /// Rows read.
+    pub(super) rows: u64,
+    /// Records that could not be decoded.
+    pub(super) bad: u64,
+}
+
+impl Progress {
+    /// As the log keeps it.
+    pub(super) fn text(&self) -> String {
+        serde_json::json!(self).to_string()
+    }
+
+    /// From the log.
+    ///
+    /// # Errors
+    /// XX001 if the text is not one of [`Progress::text`].
+    pub(super) fn of_text(text: &str) -> Result<Progress> {
+        serde_json::from_str(text).map_err(|error| {
+            Error::new(SqlState::DataCorrupted, "a source's position in the log cannot be read")
+                .detail(error.to_string())
+        })
+    }
+}
+
 /// A reader and what came of it.
 pub(super) struct Feed {
     reading: Reading,
-    /// Where reading goes on after everything taken so far.
-    pub(super) position: Option<Position>,
-    /// Rows taken.
-    pub(super) rows: u64,
-    /// Rows that could not be decoded.
-    pub(super) bad: u64,
+    /// Of everything taken so far.
+    pub(super) progress: Progress,
     finished: bool,
     failure: Option<Error>,
     next_poll_us: Option<i64>,
@@ -61,10 +87,10 @@ enum Reading {
 }
 
 impl Feed {
-    /// Starts reading on from where `reader` stands (`position`).
+    /// Starts reading on from where `reader` stands (`progress`).
     pub(super) fn start(
         reader: Box<dyn SourceReader>,
-        position: Option<Position>,
+        progress: Progress,
         feeding: &Feeding,
     ) -> Feed {
         let reading = if feeding.deterministic {
@@ -87,15 +113,7 @@ impl Feed {
                 Err(error) => return Feed::failed(error),
             }
         };
-        Feed {
-            reading,
-            position,
-            rows: 0,
-            bad: 0,
-            finished: false,
-            failure: None,
-            next_poll_us: None,
-        }
+        Feed { reading, progress, finished: false, failure: None, next_poll_us: None }
     }
 
     /// A feed that could not be opened.
@@ -109,9 +127,7 @@ impl Feed {
         };
         Feed {
             reading,
-            position: None,
-            rows: 0,
-            bad: 0,
+            progress: Progress::default(),
             finished: true,
             failure: Some(error),
             next_poll_us: None,
@@ -168,9 +184,10 @@ impl Feed {
         }?;
         match polled {
             Ok(polled) => {
-                self.rows += polled.batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
-                self.bad += polled.bad.len() as u64;
-                self.position = Some(polled.position.clone());
+                let progress = &mut self.progress;
+                progress.rows += polled.batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
+                progress.bad += polled.bad.len() as u64;
+                progress.position = Some(polled.position.clone());
                 self.finished = polled.done;
                 self.next_poll_us = polled.next_poll_us;
                 Some(polled)

@@ -18,9 +18,9 @@ pub(super) fn collect(coordinator: &Coordinator, reports: &[Report]) -> Status {
     }
     let sources = coordinator.feeds.iter().map(|(&source, feed)| SourceStatus {
         source,
-        rows: feed.rows,
-        bad: feed.bad,
-        position: feed.position.as_ref().map(|position| position.0.clone()).unwrap_or_default(),
+        rows: feed.progress.rows,
+        bad: feed.progress.bad,
+        position: feed.progress.position.clone().map(|position| position.0).unwrap_or_default(),
         done: feed.finished(),
         error: feed.failure(),
     });

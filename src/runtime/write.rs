@@ -39,6 +39,7 @@ impl Coordinator {
             None => Ok(()),
         };
         if let Err(error) = logged {
+            self.positions = positions;
             self.refuse(pending, &error);
             return;
         }
