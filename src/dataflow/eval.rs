@@ -12,6 +12,7 @@ use datafusion::physical_expr::expressions::{Column, Literal};
 
 use super::operator::ErrorRow;
 use crate::error::{Error, Result};
+use crate::plan::expression;
 use crate::plan::node::Expr;
 use crate::types::Delta;
 
@@ -164,7 +165,7 @@ fn isolate<T>(
 
 /// The values of `expr` over `delta` as an array of exactly `data_type`.
 fn evaluate(expr: &Expr, delta: &Delta, data_type: &DataType) -> Result<ArrayRef, Failure> {
-    let failure = |error| Failure { expression: expr.to_string(), error };
+    let failure = |error| Failure { expression: expression(expr), error };
     let value = expr.evaluate(&delta.batch).map_err(|error| failure(error.into()))?;
     let array = value.into_array(delta.rows()).map_err(|error| failure(error.into()))?;
     if array.data_type() == data_type {
@@ -224,7 +225,7 @@ mod tests {
             assert_eq!(errors.iter().map(|error| error.weight).collect::<Vec<_>>(), bad);
             assert!(errors.iter().all(|error| error.state == SqlState::DivisionByZero));
             assert_eq!(errors[1].row, format!("{{\"n\":{every},\"d\":0}}"));
-            assert_eq!(errors[1].expression, "n@0 / d@1");
+            assert_eq!(errors[1].expression, "(n / d)");
         }
     }
 

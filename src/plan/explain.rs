@@ -4,18 +4,16 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use arrow::datatypes::{Field, Schema};
-use datafusion::physical_expr::ScalarFunctionExpr;
-use datafusion::physical_expr::expressions::{BinaryExpr, Column, IsNotNullExpr, IsNullExpr};
+use arrow::datatypes::Schema;
 use itertools::{Itertools, izip};
 
 use super::changelog::ChangelogMode;
-use super::node::{AggregateCall, Expr, Growth, Node, NodeKind, RankKind, SortColumn};
+use super::expression;
+use super::node::{AggregateCall, Growth, Node, NodeKind, RankKind, SortColumn};
 use super::select::Select;
 use super::view::ViewPlan;
 use crate::error::Result;
 use crate::types::ObjectId;
-use crate::types::sql_type::SqlType;
 
 /// The optimized logical plan of a query that is run once.
 ///
@@ -68,35 +66,6 @@ fn properties(node: &Node) -> String {
 
 fn name(schema: &Schema, index: usize) -> &str {
     schema.fields().get(index).map_or("?", |field| field.name().as_str())
-}
-
-/// An expression with columns by name and operators between their operands.
-pub(crate) fn expression(expr: &Expr) -> String {
-    if let Some(column) = expr.downcast_ref::<Column>() {
-        return column.name().to_owned();
-    }
-    let parts = expr.children().into_iter().map(expression).collect_vec();
-    if let Some(binary) = expr.downcast_ref::<BinaryExpr>() {
-        return format!("({} {} {})", parts[0], binary.op(), parts[1]);
-    }
-    if let Some(call) = expr.downcast_ref::<ScalarFunctionExpr>() {
-        return match (call.name(), &parts[..]) {
-            ("+" | "-" | "*" | "/" | "%", [left, right]) => {
-                format!("({left} {} {right})", call.name())
-            }
-            ("cast", [operand]) => {
-                let field = Field::new("", call.return_type().clone(), true);
-                let kind = SqlType::of_field(&field);
-                format!("{operand}::{}", kind.map_or_else(String::new, |kind| kind.to_string()))
-            }
-            (name, parts) => format!("{name}({})", parts.iter().join(", ")),
-        };
-    }
-    match (expr.downcast_ref::<IsNullExpr>(), expr.downcast_ref::<IsNotNullExpr>()) {
-        (Some(_), _) => format!("{} IS NULL", parts[0]),
-        (_, Some(_)) => format!("{} IS NOT NULL", parts[0]),
-        _ => expr.to_string(),
-    }
 }
 
 fn columns(indexes: &[usize], schema: &Schema) -> String {

@@ -25,6 +25,7 @@ pub mod changelog;
 pub mod check;
 mod error;
 pub mod explain;
+mod expression;
 mod function;
 mod growth;
 mod key;
@@ -44,6 +45,7 @@ pub mod view;
 mod window;
 pub mod write;
 
+pub(crate) use expression::expression;
 pub use planner::{Planner, Session};
 pub use relation::{Body, Relation, Relations};
 pub use scalar::Scalar;
