@@ -26,6 +26,7 @@ mod table;
 mod transaction;
 pub mod types;
 mod update;
+pub mod visit;
 mod window;
 
 use std::sync::Arc;

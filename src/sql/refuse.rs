@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::tokenizer::{Span, Token};
 
 use super::reader::{self, Reader};
+use super::visit::Walk;
 use crate::error::{Error, Result, SqlState};
 
 /// Statements by their first word, with the nearest thing that works.
@@ -212,7 +213,7 @@ pub(super) fn emit(r: &Reader<'_>) -> Result<()> {
 
 /// Parts of queries that the planner would pass over or that no planner of ours knows.
 pub(super) fn query(r: &Reader<'_>, query: &Query) -> Result<()> {
-    match query.visit(&mut Refuse) {
+    match query.visit(&mut Walk(&mut Refuse)) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(refused) => {
             let (error, span) = *refused;

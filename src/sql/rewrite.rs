@@ -6,12 +6,13 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Query, Spanned,
-    TableAlias, TableFactor, VisitMut, VisitorMut, With, visit_expressions_mut,
+    TableAlias, TableFactor, VisitMut, VisitorMut, With,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::dialect::WINDOW_FUNCTIONS;
 use super::statement::Name;
+use super::visit::WalkMut;
 use super::{parse_expr, parse_query};
 use crate::error::{Error, Result};
 use crate::types::QualifiedName;
@@ -84,18 +85,29 @@ pub fn rename_column(
 /// `XX000` if the text does not parse.
 pub fn rename_in_expr(expr: &str, from: &str, to: &str) -> Result<String> {
     let mut expr = parse_expr(expr)?;
-    let _ = visit_expressions_mut(&mut expr, |expr| {
+    let _complete = expr.visit(&mut WalkMut(&mut Rename { from, to }));
+    Ok(expr.to_string())
+}
+
+struct Rename<'a> {
+    from: &'a str,
+    to: &'a str,
+}
+
+impl VisitorMut for Rename<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         let column = match expr {
             Expr::Identifier(ident) => Some(ident),
             Expr::CompoundIdentifier(parts) => parts.last_mut(),
             _ => None,
         };
-        if let Some(column) = column.filter(|column| folded(column) == from) {
-            *column = ident(to);
+        if let Some(column) = column.filter(|column| folded(column) == self.from) {
+            *column = ident(self.to);
         }
-        ControlFlow::<()>::Continue(())
-    });
-    Ok(expr.to_string())
+        ControlFlow::Continue(())
+    }
 }
 
 /// A place where a query names a relation.
@@ -196,7 +208,7 @@ fn folded(ident: &Ident) -> String {
 /// Calls `each` for every relation that `query` names and that is not a common table expression.
 fn relations(query: &mut Query, each: impl FnMut(Relation<'_>) -> Result<()>) -> Result<()> {
     let mut visitor = Relations { each, scope: vec![], withs: vec![] };
-    match query.visit(&mut visitor) {
+    match query.visit(&mut WalkMut(&mut visitor)) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
@@ -223,7 +235,7 @@ impl<F: FnMut(Relation<'_>) -> Result<()>> VisitorMut for Relations<F> {
                 self.scope.extend(with.cte_tables.iter().map(|cte| folded(&cte.alias.name)));
             }
             for cte in &mut with.cte_tables {
-                cte.query.visit(self)?;
+                cte.query.visit(&mut WalkMut(self))?;
                 if !with.recursive {
                     self.scope.push(folded(&cte.alias.name));
                 }

@@ -1,13 +1,13 @@
 //! `CREATE TABLE`: columns, constraints, and the clauses behind them.
 
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, visit_expressions};
+use datafusion::sql::sqlparser::ast::Expr;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::reader::Reader;
 use super::statement::{Create, Statement};
+use super::visit;
 use super::{refuse, types};
 use crate::error::{Error, Result, SqlState};
 use crate::types::definition::{Check, Column, ConflictPolicy, Retain, TableDefinition, Watermark};
@@ -379,12 +379,12 @@ fn generated(r: &mut Reader<'_>) -> Result<String> {
 /// The column that an expression names, if it names exactly one.
 fn only_column(expr: &Expr) -> Option<String> {
     let mut names = BTreeSet::new();
-    let _ = visit_expressions(expr, |expr| {
+    visit::contains(expr, |expr| {
         if let Expr::Identifier(ident) = expr {
             let quoted = ident.quote_style.is_some();
             names.insert(if quoted { ident.value.clone() } else { ident.value.to_lowercase() });
         }
-        ControlFlow::<()>::Continue(())
+        false
     });
     if names.len() == 1 { names.pop_first() } else { None }
 }

@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::tokenizer::Location;
 
 use super::dialect::WINDOW_FUNCTIONS;
+use super::visit::WalkMut;
 use crate::error::{Error, SqlState};
 
 /// An error and where it happened.
@@ -17,7 +18,7 @@ type Failure = (Error, Location);
 
 /// Rewrites all windows of a query.
 pub(super) fn rewrite(query: &mut Query) -> Result<(), Failure> {
-    match query.visit(&mut Rewrite) {
+    match query.visit(&mut WalkMut(&mut Rewrite)) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(failure) => Err(*failure),
     }

@@ -14,8 +14,10 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, Expr, Ident, Query, Select, SetExpr, TableFactor, TableWithJoins,
-    VisitMut, VisitorMut, visit_expressions,
+    VisitMut, VisitorMut,
 };
+
+use crate::sql::visit::{self, WalkMut};
 
 /// Takes out of a subquery the conditions on the outside alone, and simplifies the mixed ones.
 /// Returns what was taken out.
@@ -36,7 +38,7 @@ pub(super) fn uncorrelate(query: &mut Query) -> Vec<Expr> {
                 outside.push(condition);
                 continue;
             }
-            let _complete = condition.visit(&mut Substitute { equal: &equal });
+            let _complete = condition.visit(&mut WalkMut(&mut Substitute { equal: &equal }));
         }
         inside.push(condition);
     }
@@ -117,21 +119,19 @@ fn outer_column(parts: &[Ident], inner: &BTreeSet<String>) -> bool {
 }
 
 fn is_outer(expr: &Expr, inner: &BTreeSet<String>) -> bool {
-    let found = visit_expressions(expr, |part| match part {
-        Expr::CompoundIdentifier(parts) if outer_column(parts, inner) => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
-    });
-    found.is_break()
+    visit::contains(expr, |part| match part {
+        Expr::CompoundIdentifier(parts) => outer_column(parts, inner),
+        _ => false,
+    })
 }
 
 fn mentions_inner(expr: &Expr, inner: &BTreeSet<String>) -> bool {
-    let found = visit_expressions(expr, |part| match part {
-        Expr::CompoundIdentifier(parts) if !outer_column(parts, inner) => ControlFlow::Break(()),
+    visit::contains(expr, |part| match part {
+        Expr::CompoundIdentifier(parts) => !outer_column(parts, inner),
         // Columns without qualifier are the inside's, as far as tools write them.
-        Expr::Identifier(_) | Expr::Subquery(_) => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
-    });
-    found.is_break()
+        Expr::Identifier(_) | Expr::Subquery(_) => true,
+        _ => false,
+    })
 }
 
 /// The inner and outer side of `inner column = outer column`, either way round.

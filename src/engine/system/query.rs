@@ -25,12 +25,13 @@ use super::context::Context;
 use super::{function, layout, naming, rewrite, table};
 use crate::error::{Error, Result};
 use crate::plan::Select;
+use crate::sql::visit::Walk;
 
 /// Whether a query reads system relations only, or calls system functions over no relation at all.
 #[must_use]
 pub fn owns(query: &Query) -> bool {
     let mut names = Names::default();
-    let _complete = query.visit(&mut names);
+    let _complete = query.visit(&mut Walk(&mut names));
     let common = &names.common;
     let mut relations =
         names.relations.iter().filter(|name| !(name.len() == 1 && common.contains(&name[0])));

@@ -23,10 +23,11 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::{correlate, layout, naming, prune};
+use crate::sql::visit::WalkMut;
 
 /// Rewrites a query over system relations.
 pub(super) fn rewrite(query: &mut Query) {
-    let _complete = query.visit(&mut Rewriter);
+    let _complete = query.visit(&mut WalkMut(&mut Rewriter));
 }
 
 /// Whether a type is one whose values are OIDs shown as names.
@@ -84,7 +85,7 @@ impl VisitorMut for Rewriter {
         naming::name_columns(select);
         prune::prune(select);
         let aliases = correlate::aliases(select);
-        let _complete = select.visit(&mut HiddenColumns { aliases });
+        let _complete = select.visit(&mut WalkMut(&mut HiddenColumns { aliases }));
         ControlFlow::Continue(())
     }
 

@@ -19,6 +19,7 @@ pub(crate) use function_name::Functions;
 
 use crate::error::{Error, Result, SqlState};
 use crate::sql::Positions;
+use crate::sql::visit::{Walk, WalkMut};
 
 /// `query` as DataFusion is to plan it.
 pub(crate) fn rewrite(
@@ -26,7 +27,7 @@ pub(crate) fn rewrite(
     functions: &Functions<'_>,
     positions: &Positions,
 ) -> Result<()> {
-    finished(query.visit(&mut Rewriter { functions, positions, raw: 0 }))
+    finished(query.visit(&mut WalkMut(&mut Rewriter { functions, positions, raw: 0 })))
 }
 
 /// A lone expression as DataFusion is to plan it.
@@ -35,7 +36,7 @@ pub(crate) fn rewrite_expr(
     functions: &Functions<'_>,
     positions: &Positions,
 ) -> Result<()> {
-    finished(expr.visit(&mut Rewriter { functions, positions, raw: 0 }))
+    finished(expr.visit(&mut WalkMut(&mut Rewriter { functions, positions, raw: 0 })))
 }
 
 fn finished(flow: ControlFlow<Error>) -> Result<()> {
@@ -102,7 +103,8 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
         if let Some(condition) = &select.selection
-            && let ControlFlow::Break(call) = condition.visit(&mut WindowCalls::default())
+            && let ControlFlow::Break(call) =
+                condition.visit(&mut Walk(&mut WindowCalls::default()))
         {
             let message = "window functions are not allowed in WHERE";
             let error = Error::new(SqlState::WindowingError, message)
