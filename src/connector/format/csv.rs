@@ -134,8 +134,17 @@ impl CsvFormat {
         if rows == 1 && !self.closed(bytes) {
             return Err(Error::new(SqlState::BadCopyFileFormat, "unterminated quoted field"));
         }
+        match self.decode_as(&self.fields, bytes, rows) {
+            // Our own decoding of texts takes some spellings more, and says what is wrong as Postgres.
+            Err(_) if rows == 1 => self.decode_as(&texts(&self.fields), bytes, rows),
+            decoded => decoded,
+        }
+    }
+
+    /// Decodes records whose fields the decoder is to read as `fields`.
+    fn decode_as(&self, fields: &SchemaRef, bytes: &[u8], rows: usize) -> Result<RecordBatch> {
         // One more than there should be, so that a record too many is noticed.
-        let builder = self.builder(Arc::clone(&self.fields)).with_batch_size(rows + 1);
+        let builder = self.builder(Arc::clone(fields)).with_batch_size(rows + 1);
         let Some(batch) = read(builder.with_projection(self.places.clone()), bytes)? else {
             return Ok(RecordBatch::new_empty(Arc::clone(&self.schema)));
         };
@@ -198,7 +207,9 @@ fn read_as(field: &Arc<Field>) -> Arc<Field> {
     let known = match field.data_type() {
         DataType::Timestamp(unit, _) => *unit == TimeUnit::Microsecond,
         DataType::Time64(unit) => *unit == TimeUnit::Microsecond,
-        DataType::Boolean | DataType::Date32 | DataType::Utf8 | DataType::Decimal128(_, _) => true,
+        DataType::Boolean | DataType::Date32 | DataType::Utf8 => true,
+        // The decoder cuts digits off where Postgres rounds.
+        DataType::Decimal128(_, _) => false,
         other => other.is_numeric() && other.is_primitive(),
     };
     if known {
@@ -207,12 +218,19 @@ fn read_as(field: &Arc<Field>) -> Arc<Field> {
     Arc::new(Field::new(field.name(), DataType::Utf8, true))
 }
 
+/// The same fields, read as texts.
+fn texts(fields: &SchemaRef) -> SchemaRef {
+    let text = |field: &Arc<Field>| Field::new(field.name(), DataType::Utf8, true);
+    Arc::new(Schema::new(fields.fields().iter().map(text).collect::<Vec<_>>()))
+}
+
 fn convert(column: &ArrayRef, field: &Field) -> Result<ArrayRef> {
-    if column.data_type() == field.data_type() {
-        return Ok(Arc::clone(column));
-    }
-    let texts: Vec<Option<&str>> = column.as_string::<i32>().iter().collect();
-    let decoded = text::decode(&texts, field, &text::Style::default())?;
+    let decoded = if column.data_type() == field.data_type() {
+        Arc::clone(column)
+    } else {
+        let texts: Vec<Option<&str>> = column.as_string::<i32>().iter().collect();
+        text::decode(&texts, field, &text::Style::default())?
+    };
     if decoded.null_count() > 0 && !field.is_nullable() {
         let message = format!("null value in column \"{}\"", field.name());
         return Err(Error::new(SqlState::NotNullViolation, message));
