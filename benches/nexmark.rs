@@ -37,7 +37,7 @@ pub async fn run(events: u64, wants: &dyn Fn(&str) -> bool) {
     for query in queries {
         let (view, batch, rows) = measure(query, &data).await;
         println!(
-            "| {query} | {:.0} | {:.2} | {:.2} | {:.0} | {:.4} | {:.0} | {:.2} | {rows} |",
+            "| {query} | {:.0} | {:.3} | {:.2} | {:.0} | {:.4} | {:.0} | {:.2} | {rows} |",
             events as f64 / view.wall,
             view.cpu,
             events as f64 / 1e6 / view.cpu,
