@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::eval::{carried, plain_columns, residual};
 use super::exchange::Exchange;
+use super::failed_rows::FailedRows;
 use super::fingerprint::Fingerprint;
 use super::graph::{Body, Graph, GraphNode, NodeId, View};
 use super::operator::{
@@ -93,7 +94,6 @@ impl Builder<'_> {
             failed: false,
             watched: false,
             changes: vec![],
-            errors: HashMap::new(),
         })
     }
 
@@ -427,6 +427,7 @@ impl Builder<'_> {
             fresh: true,
             scheduled: false,
             pending: vec![],
+            failed_rows: FailedRows::default(),
         });
         self.nodes.push(id);
         let built = Built { id, fingerprint, schema, placements };

@@ -4,7 +4,7 @@
 //! that got something run: idle ones cost nothing. State changes when [`Executor::commit`] is called.
 
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::Packet;
@@ -193,8 +193,9 @@ impl Executor {
     #[must_use]
     pub fn errors(&self, view: ObjectId) -> Vec<ErrorRow> {
         let Some(view) = self.graph.views.get(&view) else { return vec![] };
-        let rows = view.errors.iter().map(|(row, &weight)| ErrorRow { weight, ..row.clone() });
-        rows.collect()
+        // Each node once, however often the plan has it.
+        let nodes: BTreeSet<NodeId> = view.nodes.iter().copied().collect();
+        nodes.into_iter().flat_map(|id| self.graph[id].failed_rows.rows()).collect()
     }
 
     /// Begins or stops collecting a view's changes. Between ticks only.
@@ -247,6 +248,7 @@ impl Executor {
             if let Body::Operator(operator) = &node.body {
                 let mut state = Saved::default();
                 operator.save(&self.arrangements, &mut state)?;
+                node.failed_rows.save(&mut state)?;
                 saved.insert(node.fingerprint, state);
             }
         }
@@ -273,6 +275,7 @@ impl Executor {
                 })?;
                 let mine = state.owned_by(self.worker, self.workers);
                 operator.restore(&mut self.arrangements, &mine)?;
+                node.failed_rows.restore(&mine)?;
             }
         }
         Ok(())
@@ -375,14 +378,10 @@ impl Executor {
         }
     }
 
-    /// Adds failed rows to the views that an operator is part of.
+    /// Keeps the rows that failed in an operator.
     fn record(&mut self, id: NodeId, errors: &[ErrorRow]) {
-        for view in self.graph[id].views.clone() {
-            let view = self.graph.views.get_mut(&view).expect("a node's views exist");
-            for error in errors {
-                add_error(&mut view.errors, error);
-            }
-        }
+        let failed_rows = &mut self.graph[id].failed_rows;
+        errors.iter().for_each(|error| failed_rows.add(error));
     }
 
     /// Collects a root's delta for the watched views that it is the root of.
@@ -406,16 +405,6 @@ impl Executor {
     fn fail(&mut self, id: NodeId, error: &Error) {
         let failed = self.graph.fail(id);
         self.failures.extend(failed.into_iter().map(|view| (view, error.clone())));
-    }
-}
-
-/// Adds an error row's weight to those of equal rows.
-fn add_error(errors: &mut HashMap<ErrorRow, i64>, error: &ErrorRow) {
-    let row = ErrorRow { weight: 0, ..error.clone() };
-    let weight = errors.entry(row.clone()).or_default();
-    *weight += error.weight;
-    if *weight == 0 {
-        errors.remove(&row);
     }
 }
 

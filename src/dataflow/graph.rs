@@ -9,8 +9,9 @@ use std::ops::{Index, IndexMut};
 use arrow::datatypes::SchemaRef;
 
 use super::exchange::Exchange;
+use super::failed_rows::FailedRows;
 use super::fingerprint::Fingerprint;
-use super::operator::{ErrorRow, Operator, Port};
+use super::operator::{Operator, Port};
 use crate::state::{ArrangementId, Arrangements};
 use crate::types::{Delta, ObjectId};
 
@@ -65,6 +66,8 @@ pub struct GraphNode {
     pub scheduled: bool,
     /// What it has been given in the open tick.
     pub pending: Vec<(Port, Delta)>,
+    /// Rows that it has left out.
+    pub failed_rows: FailedRows,
 }
 
 /// A view in the graph.
@@ -87,8 +90,6 @@ pub struct View {
     pub watched: bool,
     /// Its changes in the open tick.
     pub changes: Vec<Delta>,
-    /// Rows that failed, all with weight 0 here, and their weights.
-    pub errors: HashMap<ErrorRow, i64>,
 }
 
 /// The operator graph of one worker.

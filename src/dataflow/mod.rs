@@ -11,7 +11,8 @@ pub mod consolidate;
 pub mod eval;
 pub mod exchange;
 pub mod executor;
-pub mod fingerprint;
+pub mod failed_rows;
+mod fingerprint;
 pub mod graph;
 pub mod operator;
 

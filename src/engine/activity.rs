@@ -34,6 +34,26 @@ struct Doing {
     state: &'static str,
     query: String,
     query_started_us: i64,
+    /// Counts statements.
+    statement: u64,
+}
+
+/// Says, when it is dropped, that a statement is over: its rows have been read or given up.
+#[derive(Debug)]
+pub(super) struct Ending {
+    entry: Arc<Entry>,
+    statement: u64,
+    state: &'static str,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let mut now = self.entry.now.lock();
+        // Rows of a portal may outlive the next statement's beginning.
+        if now.statement == self.statement {
+            now.state = self.state;
+        }
+    }
 }
 
 /// A session as `pg_stat_activity` shows it.
@@ -106,6 +126,12 @@ impl Activity {
         let entry = self.sessions.lock().open.get(&id).cloned();
         entry.inspect(|entry| entry.cancel.cancel()).is_some()
     }
+
+    /// Ends a session; false if there is no such session.
+    pub fn terminate(&self, id: u32) -> bool {
+        let entry = self.sessions.lock().open.get(&id).cloned();
+        entry.inspect(|entry| entry.cancel.terminate()).is_some()
+    }
 }
 
 impl Entry {
@@ -115,11 +141,13 @@ impl Entry {
         query.clone_into(&mut now.query);
         application.clone_into(&mut now.application);
         now.state = "active";
+        now.statement += 1;
         now.query_started_us = now_us;
     }
 
-    /// The statement has ended.
-    pub(super) fn end(&self, state: &'static str) {
-        self.now.lock().state = state;
+    /// The running statement is over when the value is dropped; `state` is the session's then.
+    pub(super) fn ending(self: &Arc<Self>, state: &'static str) -> Ending {
+        let statement = self.now.lock().statement;
+        Ending { entry: Arc::clone(self), statement, state }
     }
 }

@@ -17,6 +17,8 @@ pub struct CancelToken {
 #[derive(Debug, Default)]
 struct Inner {
     cancelled: AtomicBool,
+    /// Whether the session is to end.
+    terminated: AtomicBool,
     /// Whether the statement is past the point where it could be stopped.
     held: AtomicBool,
     wake: Notify,
@@ -29,6 +31,17 @@ impl CancelToken {
         self.inner.wake.notify_waiters();
     }
 
+    /// Ends the session: stops the running statement with 57P01 and tells whoever serves the session.
+    pub fn terminate(&self) {
+        self.inner.terminated.store(true, Ordering::SeqCst);
+        self.cancel();
+    }
+
+    /// Returns when the session is to end.
+    pub async fn terminated(&self) {
+        self.until(|inner| inner.terminated.load(Ordering::SeqCst)).await;
+    }
+
     /// Forgets an earlier cancellation: a new statement begins.
     pub(crate) fn rearm(&self) {
         self.inner.cancelled.store(false, Ordering::SeqCst);
@@ -39,7 +52,7 @@ impl CancelToken {
     /// # Errors
     /// `57014`.
     pub fn check(&self) -> Result<()> {
-        if self.inner.cancelled.load(Ordering::SeqCst) { Err(cancelled()) } else { Ok(()) }
+        if self.inner.cancelled.load(Ordering::SeqCst) { Err(self.reason()) } else { Ok(()) }
     }
 
     /// Returns when the statement is cancelled.
@@ -52,6 +65,13 @@ impl CancelToken {
     pub(crate) fn hold(&self) -> Hold<'_> {
         self.inner.held.store(true, Ordering::SeqCst);
         Hold { token: self }
+    }
+
+    fn reason(&self) -> Error {
+        if self.inner.terminated.load(Ordering::SeqCst) {
+            return terminated();
+        }
+        Error::new(SqlState::QueryCanceled, "canceling statement due to user request")
     }
 
     async fn until(&self, come: impl Fn(&Inner) -> bool) {
@@ -84,7 +104,7 @@ impl CancelToken {
                 }
             };
             let error = tokio::select! {
-                () = self.cancelled() => cancelled(),
+                () = self.cancelled() => self.reason(),
                 () = deadline => timed_out(),
             };
             self.until(|inner| !inner.held.load(Ordering::SeqCst)).await;
@@ -111,9 +131,11 @@ impl Drop for Hold<'_> {
     }
 }
 
-/// `57014` by request.
-pub(crate) fn cancelled() -> Error {
-    Error::new(SqlState::QueryCanceled, "canceling statement due to user request")
+/// `57P01`: the session is ended from outside.
+#[must_use]
+pub fn terminated() -> Error {
+    let message = "terminating connection due to administrator command";
+    Error::new(SqlState::AdminShutdown, message)
 }
 
 /// `57014` by `statement_timeout`.

@@ -43,6 +43,7 @@ mod prepare;
 mod reading;
 mod rows;
 mod rules;
+mod running;
 mod scope;
 mod select;
 mod setting;

@@ -4,8 +4,9 @@ use std::pin::Pin;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use futures::{Stream, TryStreamExt, stream};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 
+use super::activity::Ending;
 use crate::error::{Error, Result, SqlState};
 
 /// Rows of an answer, a batch at a time, all of the response's schema.
@@ -90,6 +91,25 @@ impl Response {
         let schema = batch.schema();
         let rows: RowStream = Box::pin(stream::iter([Ok(batch)]));
         Response::Rows { schema, rows, verb, counted }
+    }
+
+    /// The same, which keeps `ending` until its rows have been read or given up.
+    pub(super) fn until_read(self, ending: Ending) -> Response {
+        match self {
+            Response::Rows { schema, rows, verb, counted } => {
+                let rows: RowStream = Box::pin(rows.inspect(move |_| {
+                    let _kept_as_long_as_the_rows = &ending;
+                }));
+                Response::Rows { schema, rows, verb, counted }
+            }
+            Response::CopyOut { columns, binary, data } => {
+                let data = Box::pin(data.inspect(move |_| {
+                    let _kept_as_long_as_the_rows = &ending;
+                }));
+                Response::CopyOut { columns, binary, data }
+            }
+            other => other,
+        }
     }
 
     /// The same with all rows read.

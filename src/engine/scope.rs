@@ -181,6 +181,7 @@ impl Session {
         let search_path = self.settings.search_path();
         let catalog = self.shared.catalog();
         let (shared, settings) = (Arc::clone(&self.shared), self.settings.clone());
+        let changes = Arc::clone(&self.setting_changes);
         let (options, session) = (self.options.clone(), self.id());
         let (of_catalog, path) = (Arc::clone(&catalog), search_path.clone());
         let context = move || system::Context {
@@ -191,6 +192,8 @@ impl Session {
             search_path: path.clone(),
             settings: settings.all(),
             activity: shared.activity.list(),
+            sessions: Arc::clone(&shared.activity),
+            changes: Arc::clone(&changes),
         };
         Scope {
             shared: Arc::clone(&self.shared),

@@ -8,8 +8,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
-use datafusion::execution::SendableRecordBatchStream;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{TryStreamExt, stream};
 
 use super::arguments::Arguments;
 use super::cancel::{CancelToken, timed_out};
@@ -17,11 +16,13 @@ use super::collections::Collections;
 use super::reading::Providers;
 use super::response::{Response, RowStream};
 use super::rows::Rows;
+use super::running::Running;
 use super::session::Session;
 use super::system;
 use crate::clock::monotonic;
 use crate::error::{Error, Result};
 use crate::plan::Select;
+use crate::plan::stop::Stop;
 use crate::sql::Parsed;
 use crate::sql::statement::Query;
 use crate::types::ObjectId;
@@ -38,7 +39,22 @@ impl Session {
         let select = arguments.bind(select)?;
         let schema = Arc::clone(&select.schema);
         let rows = self.run_select(&select, HashMap::new()).await?;
+        let rows = if system::owns(query) { self.settled(rows).await? } else { rows };
         Ok(Response::Rows { schema, rows, verb: "SELECT", counted: true })
+    }
+
+    /// The rows of a query that may have called `set_config`, which takes effect with the statement.
+    async fn settled(&mut self, rows: RowStream) -> Result<RowStream> {
+        let changes = Arc::clone(&self.setting_changes);
+        changes.lock().clear();
+        let batches: Vec<RecordBatch> = rows.try_collect().await?;
+        for (name, value, local) in std::mem::take(&mut *changes.lock()) {
+            // Outside of a block the transaction is over with the statement.
+            if self.block.is_some() || !local {
+                self.settings.set(&name, &[value], local)?;
+            }
+        }
+        Ok(Box::pin(stream::iter(batches.into_iter().map(Ok))))
     }
 
     /// The plan of a query, parameters not yet bound.
@@ -67,7 +83,8 @@ impl Session {
             let collections = self.read(&missing).await?;
             given.extend(self.providers(&collections, &missing)?);
         }
-        let rows = select.execute(&given).await?;
+        let stop = Stop::default();
+        let rows = Running::start(select.execute(&given, &stop).await?, stop);
         let (cancel, timeout) = (self.cancel_token(), self.settings.statement_timeout());
         let failed = Arc::clone(&self.rows_failed);
         let rows = guarded(rows, select.clone(), cancel, timeout).inspect_err(move |_| {
@@ -116,7 +133,7 @@ impl Session {
 
 /// The rows under the query's column names, until the statement is cancelled or its time is over.
 fn guarded(
-    rows: SendableRecordBatchStream,
+    rows: Running,
     select: Select,
     cancel: CancelToken,
     timeout: Option<Duration>,
@@ -130,8 +147,7 @@ fn guarded(
             if left.is_some_and(|left| left.is_zero()) {
                 return Some((Err(timed_out()), None));
             }
-            let next =
-                cancel.guard(left, async { rows.next().await.transpose().map_err(Error::from) });
+            let next = cancel.guard(left, rows.next());
             match cancel.check().and(next.await) {
                 Ok(None) => None,
                 Ok(Some(batch)) => match select.rename(&batch) {

@@ -16,6 +16,7 @@ use super::cursor::Cursor;
 use super::response::{Notice, Response, TransactionStatus};
 use super::settings::Settings;
 use super::shared::Shared;
+use super::system::SettingChanges;
 use crate::error::{Error, Result, SqlState};
 use crate::sql::{self, Parsed, Statement};
 
@@ -67,6 +68,8 @@ pub struct Session {
     pub(super) copy: Option<CopyIn>,
     /// Set when a statement fails while its rows are being read.
     pub(super) rows_failed: Arc<AtomicBool>,
+    /// What `set_config` is to change when the running statement has run.
+    pub(super) setting_changes: SettingChanges,
     notices: Vec<Notice>,
     cancel: CancelToken,
     id: u32,
@@ -89,6 +92,7 @@ impl Session {
             cursors: BTreeMap::new(),
             copy: None,
             rows_failed: Arc::default(),
+            setting_changes: Arc::default(),
             notices: vec![],
             cancel,
             id,
@@ -202,12 +206,12 @@ impl Session {
         if done.is_err() {
             self.fail();
         }
-        self.activity.end(match self.status() {
+        let ending = self.activity.ending(match self.status() {
             TransactionStatus::Idle => "idle",
             TransactionStatus::Active => "idle in transaction",
             TransactionStatus::Failed => "idle in transaction (aborted)",
         });
-        done
+        done.map(|response| response.until_read(ending))
     }
 
     async fn dispatch(&mut self, parsed: &Parsed, arguments: &Arguments) -> Result<Response> {

@@ -23,7 +23,7 @@ pub(super) struct Shared {
     /// Held while the catalog is being changed: one definition at a time.
     pub(super) ddl: tokio::sync::Mutex<()>,
     /// The sessions.
-    pub(super) activity: Activity,
+    pub(super) activity: Arc<Activity>,
     catalog: RwLock<Arc<Catalog>>,
     /// Per table: held by statements that read rows in order to change them, so that they follow each
     /// other instead of failing with 40001.
@@ -57,7 +57,7 @@ impl Shared {
             runtime,
             clock,
             ddl: tokio::sync::Mutex::new(()),
-            activity: Activity::default(),
+            activity: Arc::default(),
             catalog: RwLock::new(Arc::new(catalog)),
             gates: Mutex::default(),
             facts: RwLock::default(),

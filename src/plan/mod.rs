@@ -38,6 +38,7 @@ mod prune;
 pub mod relation;
 pub mod scalar;
 pub mod select;
+pub mod stop;
 mod subquery;
 mod syntax;
 mod type_name;

@@ -14,6 +14,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 
 use super::relation::RelationSource;
+use super::stop::{self, Stop};
 use crate::error::{Error, Result};
 use crate::types::ObjectId;
 
@@ -52,7 +53,7 @@ impl Select {
         Ok(self)
     }
 
-    /// Runs it. The batches have [`Select::schema`]'s types; give them its names with
+    /// Runs it, until `stop` is used. The batches have [`Select::schema`]'s types; give them its names with
     /// [`Select::rename`].
     ///
     /// # Errors
@@ -60,9 +61,11 @@ impl Select {
     pub async fn execute(
         &self,
         tables: &HashMap<ObjectId, Arc<dyn TableProvider>>,
+        stop: &Stop,
     ) -> Result<SendableRecordBatchStream> {
         let plan = with_tables(self.plan.clone(), tables)?;
         let physical = self.state.create_physical_plan(&plan).await?;
+        let physical = stop::stoppable(physical, stop)?;
         Ok(execute_stream(physical, self.state.task_ctx())?)
     }
 

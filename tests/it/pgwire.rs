@@ -224,7 +224,7 @@ async fn portals_stop_at_their_limit_and_go_on() {
     server.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancel_stops_a_running_query() {
     let server = start(ServerConfig::default()).await;
     let client = server.client().await;
@@ -329,5 +329,61 @@ async fn sessions_end_with_their_clients() {
         drop(server.client().await);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_join_without_end_is_cancelled_and_a_session_is_ended() {
+    let server = start(ServerConfig::default()).await;
+    let (victim, other) = (server.client().await, server.client().await);
+    victim
+        .batch_execute(
+            "CREATE TABLE big (a int);
+             INSERT INTO big SELECT i FROM generate_series(1, 100000) AS g(i)",
+        )
+        .await
+        .unwrap();
+    let pid: i32 = victim.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+    let active =
+        format!("SELECT query FROM pg_stat_activity WHERE state = 'active' AND pid = {pid}");
+    let endless = [
+        "SELECT sum(a.a + b.a + c.a) FROM big a, big b, big c",
+        "SELECT count(*) FROM big a, big b, big c WHERE a.a + b.a + c.a = 0",
+        "SELECT count(*) FROM big a JOIN big b ON a.a % 2 = b.a % 2 JOIN big c ON c.a < a.a - b.a - 100000",
+    ];
+    for sql in endless {
+        let stop = async {
+            while simple(&other, &active).await[0] != sql {
+                tokio::task::yield_now().await;
+            }
+            simple(&other, &format!("SELECT pg_cancel_backend({pid})")).await
+        };
+        let (stopped, cancelled) = tokio::join!(victim.simple_query(sql), stop);
+        assert_eq!(cancelled, ["t", "=1"]);
+        assert_eq!(state(&stopped.unwrap_err()), "57014", "{sql}");
+    }
+    victim.batch_execute("SET statement_timeout = '200ms'").await.unwrap();
+    assert_eq!(fails(&victim, endless[1]).await, "57014");
+    let ended = format!("SELECT pg_terminate_backend({pid}), pg_terminate_backend(-1)");
+    assert_eq!(simple(&other, &ended).await, ["t|f", "=1"]);
+    assert!(victim.simple_query("SELECT 1").await.is_err());
+    assert!(victim.is_closed());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn set_config_lasts_as_long_as_it_says() {
+    let server = start(ServerConfig::default()).await;
+    let client = server.client().await;
+    let set = "SELECT set_config('application_name', 'x', false), set_config('my.own', '7', true)";
+    assert_eq!(simple(&client, set).await, ["x|7", "=1"]);
+    assert_eq!(simple(&client, "SHOW application_name").await, ["x", "=0"]);
+    assert_eq!(fails(&client, "SELECT current_setting('my.own')").await, "42704");
+    client.batch_execute("BEGIN").await.unwrap();
+    client.simple_query("SELECT set_config('application_name', 'y', true)").await.unwrap();
+    assert_eq!(simple(&client, "SELECT current_setting('application_name')").await, ["y", "=1"]);
+    client.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(simple(&client, "SHOW application_name").await, ["x", "=0"]);
+    assert_eq!(fails(&client, "SELECT set_config('no_such', 'x', false)").await, "42704");
     server.stop().await;
 }

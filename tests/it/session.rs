@@ -158,7 +158,7 @@ async fn a_block_is_one_epoch_and_all_or_nothing() {
         &[
             ("CREATE TABLE t (a int PRIMARY KEY, n int)", &["CREATE TABLE"]),
             ("INSERT INTO t VALUES (1, 0), (2, 0)", &["INSERT 0 2"]),
-            ("BEGIN", &["BEGIN"]),
+            ("BEGIN ISOLATION LEVEL REPEATABLE READ", &["BEGIN"]),
             ("SELECT count(*) FROM t", &["2"]),
         ],
     )

@@ -14,12 +14,10 @@ use crate::cli::{message, settings};
 use crate::clock::SimClock;
 use crate::config::{Config, Storage};
 use crate::engine::{Engine, Response, Session, SessionOptions, TransactionStatus};
-use crate::error::{Error, Result, SqlState};
+use crate::error::{Error, Result};
 
 /// Where the clock stands when a file begins: 2024-01-01 00:00:00 UTC.
 const START_US: i64 = 1_704_067_200_000_000;
-/// Attempts at opening a directory whose former owner is still letting go of it.
-const OPEN_ATTEMPTS: usize = 1_000;
 /// Deepest `include` within an `include`.
 const INCLUDE_DEPTH_MAX: usize = 8;
 
@@ -305,21 +303,9 @@ impl Runner {
     }
 
     async fn open(&mut self) -> Result<()> {
-        for _ in 0..OPEN_ATTEMPTS {
-            let clock = Arc::new(self.clock.clone());
-            match Engine::open_with_clock(self.config.clone(), clock).await {
-                Ok(engine) => {
-                    self.engine = Some(engine);
-                    return Ok(());
-                }
-                // After a crash its threads are still ending.
-                Err(error) if error.state() == SqlState::ObjectInUse => {
-                    tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Err(mismatch("the data directory stays locked"))
+        let clock = Arc::new(self.clock.clone());
+        self.engine = Some(Engine::open_with_clock(self.config.clone(), clock).await?);
+        Ok(())
     }
 
     async fn close(&mut self) -> Result<()> {
@@ -333,7 +319,9 @@ impl Runner {
     async fn reopen(&mut self, crash: bool) -> Result<()> {
         if crash {
             self.sessions.clear();
-            self.engine = None;
+            if let Some(engine) = self.engine.take() {
+                engine.crash().await?;
+            }
         } else {
             self.close().await?;
         }

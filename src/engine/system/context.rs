@@ -2,8 +2,13 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use crate::catalog::Catalog;
-use crate::engine::activity::SessionInfo;
+use crate::engine::activity::{Activity, SessionInfo};
+
+/// Changes of settings: name, value, whether for the transaction only.
+pub type SettingChanges = Arc<Mutex<Vec<(String, String, bool)>>>;
 
 /// What system relations and functions are made from, for one statement.
 #[derive(Clone, Debug)]
@@ -22,6 +27,10 @@ pub struct Context {
     pub settings: Vec<(String, String, &'static str)>,
     /// All sessions.
     pub activity: Vec<SessionInfo>,
+    /// The same, to be acted on.
+    pub sessions: Arc<Activity>,
+    /// What `set_config` is to change when the statement has run.
+    pub changes: SettingChanges,
 }
 
 impl Context {

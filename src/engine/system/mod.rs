@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::ScalarUDF;
 
-pub use context::Context;
+pub use context::{Context, SettingChanges};
 pub use query::{owns, plan};
 
 use crate::plan::{Body, Relation};

@@ -12,6 +12,7 @@ use futures::TryStreamExt;
 use super::{Context, owns, plan};
 use crate::catalog::{Catalog, Change, Object, Source, Table, View};
 use crate::error::Result;
+use crate::plan::stop::Stop;
 use crate::types::definition::{Check, Column, SourceDefinition, TableDefinition, ViewDefinition};
 use crate::types::text::{Style, encode};
 use crate::types::{ObjectId, QualifiedName, SqlType};
@@ -77,6 +78,8 @@ fn context() -> Arc<Context> {
         search_path: vec!["public".to_owned()],
         settings: vec![("server_version".to_owned(), "15.0".to_owned(), "")],
         activity: vec![],
+        sessions: Arc::default(),
+        changes: Arc::default(),
     })
 }
 
@@ -95,7 +98,7 @@ fn run(sql: &str) -> Result<Vec<String>> {
     let select = plan(&context(), &query, &[])?;
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let batches = runtime.block_on(async {
-        let stream = select.execute(&HashMap::new()).await?;
+        let stream = select.execute(&HashMap::new(), &Stop::default()).await?;
         Ok::<_, crate::error::Error>(stream.try_collect::<Vec<_>>().await?)
     })?;
     let fields = select.schema.fields();

@@ -186,7 +186,7 @@ pub(super) fn rows(select: &Select) -> Result<Vec<String>> {
     let tables = tables.collect();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let batches: Vec<RecordBatch> = runtime.block_on(async {
-        let stream = select.execute(&tables).await?;
+        let stream = select.execute(&tables, &crate::plan::stop::Stop::default()).await?;
         Ok::<_, Error>(stream.try_collect().await?)
     })?;
     let mut lines = vec![];

@@ -320,17 +320,45 @@ fn planner() -> Planner {
     })
 }
 
+/// Says to this binary, as a child of the test below, who is in the mesh; unset in an ordinary run.
+const HOSTS: &str = "MILLSTREAM_MESH_HOSTS";
+
+fn mesh(process: usize, hosts: &[String]) -> Mesh {
+    Mesh { threads: 2, process, hosts: hosts.to_vec() }
+}
+
+/// What the second process runs.
+#[test]
+fn second_process() {
+    let Ok(hosts) = std::env::var(HOSTS) else { return };
+    let hosts: Vec<String> = hosts.split(',').map(str::to_owned).collect();
+    let planning: ProgramFactory =
+        Arc::new(|index| Box::new(Worker::new(index, 4).with_planner(planner())));
+    serve(&mesh(1, &hosts), planning).expect("shut down by process 0");
+}
+
+/// A child that does not outlive the test.
+struct Child(std::process::Child);
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // It has ended already, unless the test has failed.
+        let _ = self.0.kill();
+    }
+}
+
 #[test]
 fn views_on_two_processes() {
     let listeners = [0, 1].map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
     let hosts: Vec<String> =
         listeners.map(|socket| socket.local_addr().expect("bound").to_string()).to_vec();
-    let mesh = |process| Mesh { threads: 2, process, hosts: hosts.clone() };
-    let (first, second) = (mesh(0), mesh(1));
-    let planning: ProgramFactory =
-        Arc::new(|index| Box::new(Worker::new(index, 4).with_planner(planner())));
-    let server = std::thread::spawn(move || serve(&second, planning));
-    let fabric = TimelyFabric::spawn(first, factory(4)).expect("a mesh");
+    let second = std::process::Command::new(std::env::current_exe().expect("this test binary"))
+        .args(["--exact", "runtime::worker::tests::second_process"])
+        .env(HOSTS, hosts.join(","))
+        .stdout(std::process::Stdio::null())
+        .spawn();
+    let mut second = Child(second.expect("the second process starts"));
+    let fabric = TimelyFabric::spawn(mesh(0, &hosts), factory(4)).expect("a mesh");
     let mut bench = Bench::over(Box::new(fabric));
     let [stateless, grouped, joining] = [ObjectId(10), ObjectId(11), ObjectId(12)];
     bench.create(joining, &joined());
@@ -340,7 +368,7 @@ fn views_on_two_processes() {
     bench.check(grouped, counted_rows);
     bench.check(joining, joined_rows);
     drop(bench);
-    server.join().expect("no panic").expect("shut down by process 0");
+    assert!(second.0.wait().expect("it ends").success(), "shut down by process 0");
 }
 
 /// `SELECT s, k FROM positive WHERE s < 6`, over the view rather than its plan
@@ -400,14 +428,22 @@ fn watched_changes_add_up_to_the_view() {
 }
 
 /// `SELECT k, k / v FROM orders`, which fails where v is 0.
-#[test]
-fn failing_rows_come_and_go() {
-    let mut bench = Bench::local(2);
-    let view = ObjectId(10);
+fn divided() -> Node {
     let orders = schema(&["k", "v"]);
     let exprs = vec![col("k", &orders).expect("k"), arithmetic("k", Op::Divide, "v", &orders)];
     let input = Box::new(scan(ORDERS, &["k", "v"]));
-    bench.create(view, &node(&["k", "q"], NodeKind::Project { exprs, input }));
+    node(&["k", "q"], NodeKind::Project { exprs, input })
+}
+
+#[test]
+fn failing_rows_come_and_go() {
+    let mut bench = Bench::local(2);
+    bench.create(ObjectId(10), &divided());
+    check_failing(&mut bench, ObjectId(10));
+}
+
+/// The rows of [`divided`] and those that fail in it, under changes.
+fn check_failing(bench: &mut Bench, view: ObjectId) {
     let fails = |row: &[Option<i64>]| row[0].is_some() && row[1] == Some(0);
     for _ in 0..20 {
         let changes = bench.changes();
@@ -465,10 +501,12 @@ fn reachable(workers: usize) -> (Bench, Vec<Reachable>) {
 fn state_moves_to_another_number_of_workers() {
     for (before, after) in [(1, 3), (3, 2), (2, 1)] {
         let (mut old, old_workers) = reachable(before);
-        let (view, grouped) = (ObjectId(10), ObjectId(11));
+        let (view, grouped, failing) = (ObjectId(10), ObjectId(11), ObjectId(12));
+        old.create(failing, &divided());
         old.create(view, &joined());
         old.create(grouped, &counted());
         old.check(view, joined_rows);
+        check_failing(&mut old, failing);
         let mut saved = BTreeMap::new();
         for worker in &old_workers {
             for (fingerprint, state) in worker.0.lock().executor.save().expect("a saved form") {
@@ -478,6 +516,7 @@ fn state_moves_to_another_number_of_workers() {
         let (mut new, new_workers) = reachable(after);
         for worker in &new_workers {
             let executor = &mut worker.0.lock().executor;
+            executor.create(failing, &divided());
             executor.create(view, &joined());
             executor.create(grouped, &counted());
             executor.restore(&saved).expect("state that fits");
@@ -485,5 +524,6 @@ fn state_moves_to_another_number_of_workers() {
         new.tables = old.tables.clone();
         new.check(view, joined_rows);
         new.check(grouped, counted_rows);
+        check_failing(&mut new, failing);
     }
 }

@@ -12,8 +12,9 @@ use tokio::sync::watch;
 use super::connection::Connection;
 use super::failure::{self, Failure};
 use super::portal::{Portal, Statement};
+use crate::engine::cancel::terminated;
 use crate::engine::{CancelToken, Session, TransactionStatus};
-use crate::error::{Error, Result, SqlState};
+use crate::error::{Error, Result};
 
 /// A client whose session has begun.
 ///
@@ -46,6 +47,7 @@ impl Client {
             let received = tokio::select! {
                 biased;
                 () = closed(&mut closing) => return self.close().await,
+                () = self.cancel.terminated() => return self.close().await,
                 received = self.connection.receive() => received,
             };
             let message = match received {
@@ -141,10 +143,9 @@ impl Client {
         self.connection.put(Backend::CommandComplete(CommandComplete::new(tag)))
     }
 
-    /// Ends the session because the server is closing.
+    /// Ends the session because the server is closing, or somebody wants it ended.
     async fn close(&mut self) -> io::Result<()> {
-        let message = "terminating connection due to administrator command";
-        self.fatal(&Error::new(SqlState::AdminShutdown, message)).await
+        self.fatal(&terminated()).await
     }
 
     async fn fatal(&mut self, error: &Error) -> io::Result<()> {

@@ -137,10 +137,18 @@ impl ScalarUDFImpl for Function {
     }
 
     fn signature(&self) -> &Signature {
-        static ANY: std::sync::OnceLock<Signature> = std::sync::OnceLock::new();
-        ANY.get_or_init(|| {
+        static STABLE: std::sync::OnceLock<Signature> = std::sync::OnceLock::new();
+        static VOLATILE: std::sync::OnceLock<Signature> = std::sync::OnceLock::new();
+        let (any, volatility) = match self.definition.name {
+            // They do something: once for every row, and never while planning.
+            "set_config" | "pg_cancel_backend" | "pg_terminate_backend" => {
+                (&VOLATILE, Volatility::Volatile)
+            }
+            _ => (&STABLE, Volatility::Stable),
+        };
+        any.get_or_init(|| {
             let any = vec![TypeSignature::Nullary, TypeSignature::VariadicAny];
-            Signature::one_of(any, Volatility::Stable)
+            Signature::one_of(any, volatility)
         })
     }
 

@@ -1,6 +1,7 @@
 //! What a session is told of itself and of the server.
 
 use super::{Arguments, Definition, OWNER, array, boolean, elements, scalar};
+use crate::engine::activity::Activity;
 use crate::engine::system::context::Context;
 use crate::engine::system::objects;
 use crate::error::{Error, Result, SqlState};
@@ -35,6 +36,13 @@ pub(super) const ALL: &[Definition] = &[
     scalar("getpgusername", NAME, user),
     scalar("pg_backend_pid", INT4, |context, _| Ok(Some(context.session.to_string()))),
     scalar("current_setting", TEXT, current_setting),
+    scalar("set_config", TEXT, set_config),
+    scalar("pg_cancel_backend", BOOL, |context, arguments| {
+        on_session(context, arguments, |sessions, id| sessions.cancel(id))
+    }),
+    scalar("pg_terminate_backend", BOOL, |context, arguments| {
+        on_session(context, arguments, |sessions, id| sessions.terminate(id))
+    }),
     scalar("pg_is_in_recovery", BOOL, |_, _| Ok(boolean(false))),
     scalar("pg_is_wal_replay_paused", BOOL, |_, _| Ok(boolean(false))),
     scalar("txid_current", INT8, |_, _| Ok(Some("1".to_owned()))),
@@ -90,6 +98,27 @@ fn current_setting(context: &Context, arguments: &Arguments<'_>) -> Result<Optio
             format!("unrecognized configuration parameter \"{name}\""),
         )),
     }
+}
+
+/// Noted; the session takes it over when the statement has run.
+fn set_config(context: &Context, arguments: &Arguments<'_>) -> Result<Option<String>> {
+    let Some(name) = arguments.text(0) else {
+        return Err(Error::new(SqlState::NullValueNotAllowed, "SET requires parameter name"));
+    };
+    let (value, local) = (arguments.text(1).unwrap_or_default(), arguments.text(2) == Some("t"));
+    context.changes.lock().push((name.to_owned(), value.to_owned(), local));
+    Ok(Some(value.to_owned()))
+}
+
+/// Does something to the session whose process id is the first argument.
+fn on_session(
+    context: &Context,
+    arguments: &Arguments<'_>,
+    act: fn(&Activity, u32) -> bool,
+) -> Result<Option<String>> {
+    let Some(id) = arguments.number(0) else { return Ok(None) };
+    let done = u32::try_from(id).is_ok_and(|id| act(&context.sessions, id));
+    Ok(boolean(done))
 }
 
 /// As PostgreSQL rounds: the next unit from 10 of the one above on.
