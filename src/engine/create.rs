@@ -1,7 +1,12 @@
 //! CREATE SCHEMA, TABLE, SOURCE.
 
+use std::sync::Arc;
+
 use arrow::datatypes::DataType;
+use datafusion::common::tree_node::TreeNode;
+use datafusion::logical_expr::Volatility;
 use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 
 use super::define::Defining;
 use super::rules::Rules;
@@ -13,6 +18,15 @@ use crate::runtime::source::{metadata, spec};
 use crate::sql::statement::{Create, Name};
 use crate::types::definition::{Column, OnError, SourceDefinition, TableDefinition};
 use crate::types::{ObjectId, QualifiedName, SqlType};
+
+/// Whether an expression gives the same for the same row at any time, to anybody.
+fn is_immutable(expr: &Arc<dyn PhysicalExpr>) -> Result<bool> {
+    let varies = expr.exists(|part| {
+        let function = part.downcast_ref::<ScalarFunctionExpr>();
+        Ok(function.is_some_and(|call| call.fun().signature().volatility != Volatility::Immutable))
+    })?;
+    Ok(!varies)
+}
 
 impl Session {
     /// CREATE SCHEMA.
@@ -210,7 +224,7 @@ impl Rules {
                     .detail("A generated column cannot reference another generated column."));
                 }
             }
-            if datafusion::physical_expr_common::physical_expr::is_volatile(&generated.expr) {
+            if !is_immutable(&generated.expr)? {
                 return Err(Error::new(
                     SqlState::InvalidObjectDefinition,
                     format!(
