@@ -12,7 +12,8 @@ use super::fingerprint::Fingerprint;
 use super::graph::{Body, Graph, GraphNode, NodeId, View};
 use super::operator::{
     Aggregate, Arrange, AtMostOne, Constant, Distinct, Filter, Hop, Join, JoinCondition, JoinSide,
-    Materialize, Operator, OuterJoin, Port, Project, Ranking, Scan, SemiJoin, TopN, Union, Windows,
+    Materialize, Operator, OuterJoin, Port, Project, Ranking, Repeat, Scan, SemiJoin, TopN, Union,
+    Unnest, Windows,
 };
 use crate::error::Result;
 use crate::plan::node::{JoinKind, Node, NodeKind};
@@ -140,6 +141,18 @@ impl Builder<'_> {
                     Windows { slide_us: *slide_us, size_us: *size_us, offset_us: *offset_us };
                 let placements = input.placements.clone();
                 let operator = Hop::new(*time, windows, Arc::clone(&node.schema));
+                self.unary(node, &input, placements, operator)
+            }
+            NodeKind::Repeat { input } => {
+                let input = self.node(input)?;
+                let placements =
+                    kept(&input.placements, |column| column < node.schema.fields().len());
+                self.unary(node, &input, placements, Repeat::new(Arc::clone(&node.schema)))
+            }
+            NodeKind::Unnest { lists, input } => {
+                let input = self.node(input)?;
+                let placements = kept(&input.placements, |column| !lists.contains(&column));
+                let operator = Unnest::new(lists.clone(), Arc::clone(&node.schema));
                 self.unary(node, &input, placements, operator)
             }
             NodeKind::Union { inputs } => self.union(node, inputs),
@@ -464,6 +477,12 @@ fn enumerable_root(plan: &Node) -> (&Node, Option<Vec<usize>>) {
         top = input;
     }
     if enumerable(top) { (top, shown) } else { (plan, None) }
+}
+
+/// Placements of which every column stays where it is.
+fn kept(placements: &Placements, stays: impl Fn(usize) -> bool) -> Placements {
+    let stays = |columns: &&Vec<usize>| columns.iter().all(|&column| stays(column));
+    placements.iter().filter(stays).cloned().collect()
 }
 
 /// Placements after their columns have moved; those of which a column is gone are lost.

@@ -59,6 +59,8 @@ fn describe(node: &Node, text: &mut String) -> Result<()> {
         NodeKind::Hop { time, slide_us, size_us, offset_us, .. } => {
             write!(text, "hop {time} {slide_us} {size_us} {offset_us}")
         }
+        NodeKind::Repeat { .. } => write!(text, "repeat"),
+        NodeKind::Unnest { lists, .. } => write!(text, "unnest {lists:?}"),
         NodeKind::Join { kind, on, null_equals_null, residual, left, right } => {
             let both: Vec<_> =
                 left.schema.fields().iter().chain(right.schema.fields()).cloned().collect();

@@ -1,17 +1,19 @@
 //! Assignment: a query's columns converted to those of the table that takes them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::ScalarValue;
-use datafusion::logical_expr::{Cast, Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::sqlparser::ast::{
     self, ArrayElemTypeDef, CastKind, Ident, ObjectName, Query, SelectItem, SetExpr, Value,
 };
 use itertools::izip;
 
-use super::function::{cast_function, differs};
+use super::function::{ASSIGNED, cast_function, differs};
 use super::operator::sql_name;
+use super::syntax;
 use crate::error::{Error, Result, SqlState};
 use crate::types::sql_type::SqlType;
 
@@ -19,11 +21,16 @@ use crate::types::sql_type::SqlType;
 /// has no type of its own in Postgres.
 pub(crate) fn typed_literals(query: &Query, targets: &[FieldRef]) -> Query {
     let mut query = query.clone();
+    let bare = query.with.is_none() && query.order_by.is_none() && query.limit_clause.is_none();
     match query.body.as_mut() {
         SetExpr::Values(values) => {
+            let fits = values.rows.iter().all(|row| row.content.len() == targets.len());
             for row in &mut values.rows {
                 for (cell, target) in row.content.iter_mut().zip_shortest(targets) {
                     type_literal(cell, target);
+                    if fits && bare {
+                        *cell = syntax::assigned(cell.clone());
+                    }
                 }
             }
         }
@@ -114,6 +121,31 @@ fn syntax_type(field: &Field) -> Option<ast::DataType> {
         SqlType::Jsonb => ast::DataType::JSONB,
         other => custom(other.pg_type().name, vec![]),
     })
+}
+
+/// `plan`, where it is a list of values to assign, with every value converted to its target on its
+/// own: rows need not have a common type.
+pub(crate) fn values(plan: LogicalPlan, targets: &[FieldRef]) -> Result<LogicalPlan> {
+    let LogicalPlan::Values(mut values) = plan else { return Ok(plan) };
+    let none = DFSchema::empty();
+    for (cell, target) in values.values.iter_mut().flat_map(|row| izip!(row, targets)) {
+        let value = match std::mem::take(cell).unalias() {
+            Expr::ScalarFunction(mut call) if call.name() == ASSIGNED => call.args.swap_remove(0),
+            // A list within a larger query, or of another length: it has types of its own.
+            other => {
+                *cell = other;
+                return Ok(LogicalPlan::Values(values));
+            }
+        };
+        let field = value.to_field(&none)?.1;
+        *cell = converted(value, &field, target)?;
+    }
+    let fields = izip!(values.schema.fields(), targets).map(|(column, target)| {
+        let field = target.as_ref().clone().with_name(column.name()).with_nullable(true);
+        (None, Arc::new(field))
+    });
+    values.schema = Arc::new(DFSchema::new_with_metadata(fields.collect(), HashMap::new())?);
+    Ok(LogicalPlan::Values(values))
 }
 
 /// `plan` with its columns as values of `targets`, named and typed like those.

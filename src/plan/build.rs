@@ -93,6 +93,13 @@ impl Node {
         Node::new(NodeKind::Distinct { input: Box::new(self) }, schema)
     }
 
+    /// Each row as many times as its last column says, without that column.
+    pub(crate) fn repeat(self) -> Node {
+        let columns: Vec<usize> = (0..self.width() - 1).collect();
+        let schema = Arc::new(project_schema(&self.schema, &columns));
+        Node::new(NodeKind::Repeat { input: Box::new(self) }, schema)
+    }
+
     /// A join; the schema follows from the kind.
     pub(crate) fn join(
         kind: JoinKind,

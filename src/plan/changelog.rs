@@ -45,6 +45,8 @@ pub(crate) fn append_only(kind: &NodeKind) -> bool {
         NodeKind::Filter { input, .. }
         | NodeKind::Project { input, .. }
         | NodeKind::Hop { input, .. }
+        | NodeKind::Repeat { input }
+        | NodeKind::Unnest { input, .. }
         | NodeKind::Distinct { input }
         | NodeKind::AtMostOne { input, .. } => input.append_only,
         NodeKind::Union { inputs } => inputs.iter().all(|input| input.append_only),

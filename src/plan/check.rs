@@ -38,6 +38,13 @@ pub fn check(node: &Node) -> Result<()> {
                 && (0..*slide_us).contains(offset_us)
                 && width == below + 2
         }
+        NodeKind::Repeat { .. } => {
+            width + 1 == below
+                && type_at(&inputs[0].schema, width) == Some(&arrow::datatypes::DataType::Int64)
+        }
+        NodeKind::Unnest { lists, .. } => {
+            !lists.is_empty() && within(lists, below) && width == below
+        }
         NodeKind::Join { kind, on, left, right, residual, .. } => {
             let same = on.iter().all(|&(one, other)| {
                 type_at(&left.schema, one).is_some()

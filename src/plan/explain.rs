@@ -102,6 +102,12 @@ fn details(node: &Node, names: &BTreeMap<ObjectId, String>) -> String {
                 offset => format!("{window} offset {}", seconds(offset)),
             }
         }
+        NodeKind::Repeat { input } => {
+            format!("Repeat by {}", name(&input.schema, input.width() - 1))
+        }
+        NodeKind::Unnest { lists, input } => {
+            format!("Unnest {}", columns(lists, &input.schema))
+        }
         NodeKind::Join { kind, on, null_equals_null, residual, left, right } => {
             let equal = if *null_equals_null { "IS NOT DISTINCT FROM" } else { "=" };
             let on = on.iter().map(|&(one, other)| {

@@ -12,6 +12,8 @@ pub(crate) fn growth(kind: &NodeKind) -> Growth {
         | NodeKind::Filter { .. }
         | NodeKind::Project { .. }
         | NodeKind::Hop { .. }
+        | NodeKind::Repeat { .. }
+        | NodeKind::Unnest { .. }
         | NodeKind::Union { .. } => Growth::None,
         NodeKind::Join { .. } => Growth::Rows,
         NodeKind::Aggregate { group, calls, input } => {

@@ -33,7 +33,8 @@ pub(crate) fn upsert_key(kind: &NodeKind) -> Option<Vec<usize>> {
         NodeKind::Distinct { input } => {
             Some(input.upsert_key.clone().unwrap_or_else(|| (0..width(input)).collect()))
         }
-        NodeKind::Union { .. } => None,
+        // A repeated row is equal to itself.
+        NodeKind::Union { .. } | NodeKind::Repeat { .. } | NodeKind::Unnest { .. } => None,
         NodeKind::TopN { partition, limit, rank, input, .. } => {
             let by_position = matches!(rank, None | Some(RankKind::RowNumber));
             if *limit == Some(1) && by_position {

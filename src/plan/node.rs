@@ -91,6 +91,20 @@ pub enum NodeKind {
         /// The rows.
         input: Box<Node>,
     },
+    /// Each row as many times as its last column (`int8`, null and negative as zero) says; the output
+    /// is the other columns.
+    Repeat {
+        /// The rows.
+        input: Box<Node>,
+    },
+    /// Each row once per element of its arrays, the columns at `lists`, which are replaced by their
+    /// elements: as many rows as the longest array has elements, shorter ones padded with nulls.
+    Unnest {
+        /// Array columns, at least one.
+        lists: Vec<usize>,
+        /// The rows.
+        input: Box<Node>,
+    },
     /// Equi join with an optional residual condition. `on` may be empty (cross and theta joins).
     Join {
         /// Which rows come out.
@@ -244,6 +258,8 @@ impl NodeKind {
             NodeKind::Filter { input, .. }
             | NodeKind::Project { input, .. }
             | NodeKind::Hop { input, .. }
+            | NodeKind::Repeat { input }
+            | NodeKind::Unnest { input, .. }
             | NodeKind::Aggregate { input, .. }
             | NodeKind::Distinct { input }
             | NodeKind::TopN { input, .. }

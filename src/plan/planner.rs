@@ -39,7 +39,10 @@ use super::syntax::Functions;
 use super::type_name::SqlTypes;
 use super::view::ViewPlan;
 use super::window::WindowPlanner;
-use super::{assign, check, error, function, logical, prune, subquery, syntax, window};
+use super::{
+    assign, check, error, function, grouping_set, logical, prune, set_operation, subquery, syntax,
+    window,
+};
 use crate::error::{Error, Result, SqlState};
 use crate::sql::Positions;
 use crate::types::ObjectId;
@@ -99,7 +102,8 @@ impl Planner {
         parameters: &[Option<DataType>],
     ) -> Result<Select> {
         let plan = self.logical(query, text, parameters)?;
-        let plan = subquery::single_values(window::expand(plan)?, false)?;
+        let plan = set_operation::expand(window::expand(plan)?)?;
+        let plan = subquery::single_values(plan, false)?;
         let plan = self.analyzed(plan, text)?;
         let schema = visible_schema(plan.schema().inner());
         Ok(Select {
@@ -125,7 +129,7 @@ impl Planner {
     ) -> Result<Select> {
         let query = assign::typed_literals(query, targets);
         let select = self.query(&query, text, parameters)?;
-        let plan = assign::assigned(select.plan, targets)?;
+        let plan = assign::assigned(assign::values(select.plan, targets)?, targets)?;
         let schema = visible_schema(plan.schema().inner());
         Ok(Select { plan, schema, ..select })
     }
@@ -136,7 +140,7 @@ impl Planner {
     /// What is wrong with the query, or (`0A000`) what in it cannot be maintained.
     pub fn view(&self, query: &ast::Query, text: &str) -> Result<ViewPlan> {
         let plan = subquery::single_values(self.logical(query, text, &[])?, true)?;
-        let analyzed = self.analyzed(plan, text)?;
+        let analyzed = grouping_set::expand(self.analyzed(plan, text)?)?;
         unique_columns(&analyzed)?;
         let names = scanned(&analyzed)?;
         let lowered = logical::refuse_volatile(&analyzed)
@@ -232,7 +236,8 @@ impl Planner {
         let plan = planner
             .sql_statement_to_plan_with_context(statement, &mut context)
             .map_err(|error| error::located(error, text))?;
-        logical::distinct_on(subquery::predicates(plan)?, &self.row_number())
+        let plan = subquery::predicates(set_operation::counted(plan)?)?;
+        logical::distinct_on(plan, &self.row_number())
     }
 }
 

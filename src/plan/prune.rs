@@ -73,6 +73,24 @@ fn pruned(node: Node, needed: &Columns) -> Result<(Node, Vec<usize>)> {
         }
         NodeKind::Project { exprs, input } => project(&exprs, *input, &schema, needed),
         NodeKind::Hop { .. } => hop(node, needed),
+        NodeKind::Repeat { input } => {
+            let count = input.width() - 1;
+            let mut below = needed.clone();
+            below.insert(count);
+            let (input, mut kept) = pruned(*input, &below)?;
+            let input = exactly(input, &kept, &below.into_iter().collect::<Vec<_>>());
+            kept = needed.iter().copied().collect();
+            Ok((input.repeat(), kept))
+        }
+        NodeKind::Unnest { lists, input } => {
+            let below = needed.union(&lists.iter().copied().collect()).copied().collect();
+            let (input, kept) = pruned(*input, &below)?;
+            let lists = lists.iter().map(|&index| position(&kept, index)).collect();
+            let fields: Vec<_> =
+                kept.iter().map(|&index| Arc::clone(&schema.fields()[index])).collect();
+            let schema = Arc::new(arrow::datatypes::Schema::new(fields));
+            Ok((Node::new(NodeKind::Unnest { lists, input: Box::new(input) }, schema), kept))
+        }
         NodeKind::Join { .. } => join(node, needed),
         NodeKind::Aggregate { group, calls, input } => {
             aggregate(group, calls, *input, &schema, needed)

@@ -13,9 +13,11 @@ mod materialize;
 mod oracle;
 mod project;
 mod rank_change;
+mod repeat;
 mod scan;
 mod top_n;
 mod union;
+mod unnest;
 
 pub use aggregate::Aggregate;
 pub use arrange::Arrange;
@@ -27,9 +29,11 @@ pub use hop::{Hop, Windows};
 pub use join::{Join, JoinCondition, JoinSide, OuterJoin, Residual, SemiJoin};
 pub use materialize::Materialize;
 pub use project::Project;
+pub use repeat::Repeat;
 pub use scan::Scan;
 pub use top_n::{Ranking, TopN};
 pub use union::Union;
+pub use unnest::Unnest;
 
 use arrow::array::RecordBatch;
 use arrow::json::WriterBuilder;

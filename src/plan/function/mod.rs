@@ -1,9 +1,11 @@
 //! Functions with Postgres' meaning where DataFusion's differs, or has none.
 
 mod arithmetic;
+mod assigned;
 mod cast;
 mod decimal;
 mod float_sum;
+mod logarithm;
 mod rank;
 mod rounding;
 mod session;
@@ -13,6 +15,7 @@ mod sum;
 mod text;
 mod time_format;
 mod time_part;
+mod timezone;
 mod tumble_start;
 mod window_bound;
 
@@ -22,6 +25,7 @@ use super::planner::Session;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 pub(crate) use arithmetic::{ArithmeticOp, arithmetic};
+pub(crate) use assigned::ASSIGNED;
 pub(crate) use cast::{cast_function, differs};
 pub(crate) use decimal::{decimal_of, is_integer};
 pub(crate) use single_value::{SINGLE_VALUE, single_value};
@@ -35,8 +39,16 @@ pub(crate) fn of_session(session: &Session) -> Vec<Arc<ScalarUDF>> {
 
 /// Scalar functions that take the place of DataFusion's of the same name.
 pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
-    let groups =
-        [rounding::all(), time_part::all(), time_format::all(), text::all(), tumble_start::all()];
+    let groups = [
+        rounding::all(),
+        time_part::all(),
+        time_format::all(),
+        text::all(),
+        tumble_start::all(),
+        timezone::all(),
+        logarithm::all(),
+        assigned::all(),
+    ];
     groups.into_iter().flatten().collect()
 }
 

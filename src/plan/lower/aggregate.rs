@@ -17,10 +17,6 @@ use crate::plan::node::{AggregateCall, AggregateFunction, Node, NodeKind};
 impl Lowering<'_> {
     pub(super) fn aggregate(&self, aggregate: &Aggregate) -> Result<Node> {
         let schema = aggregate.input.schema();
-        if aggregate.group_expr.iter().any(|expr| matches!(expr, Expr::GroupingSet(_))) {
-            return Err(Error::unsupported("GROUPING SETS, ROLLUP or CUBE in a materialized view")
-                .hint("Write one GROUP BY per grouping set and combine them with UNION ALL."));
-        }
         let input = self.lower(&aggregate.input)?;
         let output = aggregate.schema.inner();
         let calls: Vec<&LogicalCall> =

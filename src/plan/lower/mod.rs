@@ -12,15 +12,17 @@ mod top_n;
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::common::NullHandling;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::{
-    Distinct, Expr, Extension, LogicalPlan, Projection, TableScan, Union,
+    Distinct, Expr, Extension, LogicalPlan, Projection, TableScan, Union, Unnest,
 };
 
 use super::node::{Node, NodeKind};
 use super::relation::RelationSource;
+use super::set_operation::Repeat;
 use super::window::Hop;
 use crate::error::{Error, Result};
 
@@ -52,6 +54,7 @@ impl<'a> Lowering<'a> {
             LogicalPlan::Sort(sort) => self.sorted(sort, 0, sort.fetch)?,
             LogicalPlan::Values(values) => self.values(values)?,
             LogicalPlan::EmptyRelation(empty) => Self::empty(empty)?,
+            LogicalPlan::Unnest(unnest) => self.unnest(unnest)?,
             LogicalPlan::Extension(extension) => self.extension(extension)?,
             other => return Err(refused(other)),
         };
@@ -100,6 +103,9 @@ impl<'a> Lowering<'a> {
     }
 
     fn extension(&self, extension: &Extension) -> Result<Node> {
+        if let Some(repeat) = extension.node.as_any().downcast_ref::<Repeat>() {
+            return Ok(self.lower(&repeat.input)?.repeat());
+        }
         let Some(hop) = extension.node.as_any().downcast_ref::<Hop>() else {
             return Err(Error::unsupported(format!("{} in a view", extension.node.name())));
         };
@@ -116,6 +122,31 @@ impl<'a> Lowering<'a> {
     }
 }
 
+/// Arrays as rows: null and empty ones have none.
+impl Lowering<'_> {
+    fn unnest(&self, unnest: &Unnest) -> Result<Node> {
+        let flat = unnest.list_type_columns.iter().all(|(_, list)| list.depth == 1);
+        let drops = unnest.options.null_handling == NullHandling::Drop;
+        if !unnest.struct_type_columns.is_empty() || !flat || !drops {
+            return Err(Error::unsupported("unnest of this type in a materialized view")
+                .hint("One-dimensional arrays can be unnested."));
+        }
+        let input = self.lower(&unnest.input)?;
+        let lists: Vec<usize> = unnest.list_type_columns.iter().map(|(index, _)| *index).collect();
+        let mut fields: Vec<_> = input.schema.fields().iter().map(Arc::clone).collect();
+        for &index in &lists {
+            let DataType::List(element) = fields[index].data_type() else {
+                return Err(Error::unsupported("unnest of this type in a materialized view"));
+            };
+            let element = element.as_ref().clone().with_name(fields[index].name());
+            fields[index] = Arc::new(element.with_nullable(true));
+        }
+        let schema = Arc::new(Schema::new(fields));
+        let node = Node::new(NodeKind::Unnest { lists, input: Box::new(input) }, schema);
+        Ok(node.columns(&unnest.dependency_indices).named(unnest.schema.inner()))
+    }
+}
+
 /// The refusal of a plan that has no incremental form.
 fn refused(plan: &LogicalPlan) -> Error {
     match plan {
@@ -123,8 +154,6 @@ fn refused(plan: &LogicalPlan) -> Error {
             Error::unsupported("WITH RECURSIVE in a materialized view")
                 .hint("Run the recursive query as a plain SELECT.")
         }
-        LogicalPlan::Unnest(_) => Error::unsupported("unnest in a materialized view")
-            .hint("Run the query as a plain SELECT, or normalize the array into a table."),
         LogicalPlan::Subquery(_) => {
             Error::unsupported("a correlated subquery in FROM of a materialized view")
                 .hint("Write it as a join.")

@@ -83,6 +83,7 @@ fn strong_name(expr: &Expr) -> Option<(String, bool)> {
             _ => None,
         },
         Expr::Extract { .. } => strong("extract"),
+        Expr::Substring { shorthand: true, .. } => strong("substr"),
         Expr::Substring { .. } => strong("substring"),
         Expr::Overlay { .. } => strong("overlay"),
         Expr::Position { .. } => strong("position"),

@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::error::{Error, Result, SqlState};
+use crate::plan::function::ASSIGNED;
 
 /// The functions that a statement may call.
 pub(crate) struct Functions<'a> {
@@ -114,7 +115,19 @@ pub(super) fn keeps_argument_type(name: &ObjectName) -> bool {
             | "array_agg"
             | "pg_typeof"
             | "sign"
+            | ASSIGNED
     )
+}
+
+/// `expr` marked as a value to assign, so that the rows of a list of values need no common type.
+pub(crate) fn assigned(expr: Expr) -> Expr {
+    match call(ASSIGNED, vec![expr]) {
+        Expr::Function(mut function) => {
+            function.name = ObjectName::from(vec![Ident::with_quote('"', ASSIGNED)]);
+            Expr::Function(function)
+        }
+        other => other,
+    }
 }
 
 /// A spelling as the function it stands for.
@@ -161,7 +174,7 @@ fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
     Expr::Nested(Box::new(Expr::BinaryOp { left: nested(left), op, right: nested(right) }))
 }
 
-fn call(name: &str, args: Vec<Expr>) -> Expr {
+pub(super) fn call(name: &str, args: Vec<Expr>) -> Expr {
     let arg = |expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr));
     Expr::Function(Function {
         name: ObjectName::from(vec![Ident::new(name)]),

@@ -4,18 +4,19 @@
 
 mod column_name;
 mod function_name;
+mod similar;
 
 use std::ops::ControlFlow;
 
 use arrow::datatypes::DECIMAL128_MAX_PRECISION;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Fetch, GroupByExpr, LimitClause,
-    ObjectName, OrderByKind, Query, Select, SetExpr, SetOperator, SetQuantifier, Spanned,
-    TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
+    ObjectName, OrderByKind, Query, Select, Spanned, TableFactor, Value, Visit, VisitMut, Visitor,
+    VisitorMut,
 };
 
 pub(crate) use column_name::visible;
-pub(crate) use function_name::Functions;
+pub(crate) use function_name::{Functions, assigned};
 
 use crate::error::{Error, Result, SqlState};
 use crate::sql::Positions;
@@ -71,9 +72,6 @@ impl VisitorMut for Rewriter<'_> {
         if !query.locks.is_empty() {
             // Rows are not locked: a transaction reads one epoch and writes another.
             query.locks.clear();
-        }
-        if let Err(error) = set_operations(&query.body) {
-            return self.fail(error, query);
         }
         ControlFlow::Continue(())
     }
@@ -163,6 +161,15 @@ impl VisitorMut for Rewriter<'_> {
             Expr::Between { expr: operand, negated, low, high } => {
                 *expr = between(operand, *negated, low, high);
             }
+            Expr::AtTimeZone { timestamp, time_zone } => {
+                let args = vec![time_zone.as_ref().clone(), timestamp.as_ref().clone()];
+                *expr = function_name::call("timezone", args);
+            }
+            Expr::SimilarTo { .. } => {
+                if let Err(error) = similar::rewrite(expr) {
+                    return self.fail(error, expr);
+                }
+            }
             Expr::Function(_) => function_name::rewrite(expr),
             _ => {}
         }
@@ -197,19 +204,6 @@ impl Visitor for WindowCalls {
             _ => ControlFlow::Continue(()),
         }
     }
-}
-
-/// Set operations whose multiplicities DataFusion does not keep.
-fn set_operations(body: &SetExpr) -> Result<()> {
-    let SetExpr::SetOperation { op, set_quantifier, left, right } = body else { return Ok(()) };
-    let all = matches!(set_quantifier, SetQuantifier::All | SetQuantifier::AllByName);
-    if all && !matches!(op, SetOperator::Union) {
-        return Err(Error::unsupported(format!("{op} ALL")).hint(format!(
-            "{op} without ALL is; to keep duplicates, number them with row_number() first."
-        )));
-    }
-    set_operations(left)?;
-    set_operations(right)
 }
 
 fn is_float(data_type: &DataType) -> bool {

@@ -136,7 +136,7 @@ fn maybe_where(random: &mut StdRng, of: &str) -> String {
 
 /// A query.
 pub fn generate(random: &mut StdRng) -> String {
-    match random.random_range(0..16) {
+    match random.random_range(0..18) {
         0 => project(random),
         1 | 2 => group(random),
         3 | 4 => join(random),
@@ -150,6 +150,8 @@ pub fn generate(random: &mut StdRng) -> String {
         12 => window(random),
         13 => group_of_group(random),
         14 => cte(random),
+        15 => grouping_sets(random),
+        16 => unnest(random),
         _ => three_way(random),
     }
 }
@@ -243,7 +245,8 @@ fn membership(random: &mut StdRng) -> String {
 
 fn set(random: &mut StdRng) -> String {
     let (left, right) = (pick(random, &TABLES), pick(random, &TABLES));
-    let operator = pick(random, &["UNION ALL", "UNION", "INTERSECT", "EXCEPT"]);
+    let operator =
+        pick(random, &["UNION ALL", "UNION", "INTERSECT", "EXCEPT", "INTERSECT ALL", "EXCEPT ALL"]);
     let columns = pick(random, &["a", "a, s", "s, b"]);
     let (first, second) = (maybe_where(random, ""), maybe_where(random, ""));
     format!("SELECT {columns} FROM {left}{first} {operator} SELECT {columns} FROM {right}{second}")
@@ -303,6 +306,27 @@ fn group_of_group(random: &mut StdRng) -> String {
     format!(
         "SELECT g, {outer} AS x FROM (SELECT a AS g, s, {inner} AS n FROM {table} GROUP BY a, s) AS q GROUP BY g"
     )
+}
+
+fn grouping_sets(random: &mut StdRng) -> String {
+    let table = pick(random, &TABLES);
+    let sets = pick(random, &["ROLLUP (a, s)", "CUBE (a, s)", "GROUPING SETS ((a), (s), ())"]);
+    let call = pick(random, &["count(*)", "sum(b)", "max(c)"]);
+    let filter = maybe_where(random, "");
+    format!("SELECT a, s, {call} AS x, grouping(a, s) AS g FROM {table}{filter} GROUP BY {sets}")
+}
+
+fn unnest(random: &mut StdRng) -> String {
+    let table = pick(random, &TABLES);
+    let filter = maybe_where(random, "");
+    let array = pick(random, &["ARRAY[a, b]", "CASE WHEN a > 0 THEN ARRAY[a, b, 7] END"]);
+    match random.random_range(0..3) {
+        0 => format!("SELECT id, unnest({array}) AS x FROM {table}{filter}"),
+        1 => format!("SELECT unnest({array}) AS x, unnest(ARRAY[s]) AS y FROM {table}{filter}"),
+        _ => format!(
+            "SELECT x, count(*) AS n FROM (SELECT unnest({array}) AS x FROM {table}{filter}) AS q GROUP BY x"
+        ),
+    }
 }
 
 fn cte(random: &mut StdRng) -> String {
