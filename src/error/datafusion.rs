@@ -309,6 +309,10 @@ fn of_execution(message: &str) -> Error {
             format!("invalid regular expression: {message}"),
         );
     }
+    if let Some(unit) = message.strip_prefix("Unsupported date_trunc granularity: ") {
+        let unit = unit.split(". ").next().unwrap_or_default().replace('\'', "\"");
+        return Error::invalid_parameter(format!("unit {unit} not recognized"));
+    }
     if message.contains("ivide by zero") {
         return Error::new(SqlState::DivisionByZero, "division by zero");
     }

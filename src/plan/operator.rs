@@ -11,7 +11,7 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExp
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use super::function::{ArithmeticOp, arithmetic, decimal_of, extract, is_integer};
+use super::function::{ArithmeticOp, arithmetic, decimal_of, extract, is_integer, power_function};
 use crate::error::{Error, Result, SqlState};
 use crate::types::{pg_type, text};
 
@@ -234,8 +234,7 @@ fn power(mut operands: Operands) -> Result<PlannerResult<RawBinaryExpr>> {
         return Err(undefined_operator(&BinaryOperator::PGExp, &left, &right));
     }
     let operands = operands.converted(&DataType::Float64, &DataType::Float64);
-    let power = datafusion::functions::math::power();
-    Ok(PlannerResult::Planned(power.call(vec![operands.left, operands.right])))
+    Ok(PlannerResult::Planned(power_function().call(vec![operands.left, operands.right])))
 }
 
 fn comparison(op: BinaryOperator, mut operands: Operands) -> Result<PlannerResult<RawBinaryExpr>> {

@@ -1,5 +1,7 @@
 //! Arrays as rows, one per element.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, ArrayRef, AsArray, UInt32Array, UInt32Builder};
 use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
@@ -68,7 +70,7 @@ impl Operator for Unnest {
             });
         }
         let weights = rows.values().iter().map(|&row| delta.weight(row as usize)).collect();
-        let batch = arrow::array::RecordBatch::try_new(self.schema.clone(), columns)?;
+        let batch = arrow::array::RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
         out.deltas.push(Delta::new(batch, weights));
         Ok(())
     }

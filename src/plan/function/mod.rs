@@ -28,6 +28,7 @@ pub(crate) use arithmetic::{ArithmeticOp, arithmetic};
 pub(crate) use assigned::ASSIGNED;
 pub(crate) use cast::{cast_function, differs};
 pub(crate) use decimal::{decimal_of, is_integer};
+pub(crate) use logarithm::power_function;
 pub(crate) use single_value::{SINGLE_VALUE, single_value};
 pub(crate) use time_part::extract;
 pub(crate) use window_bound::window_bound;

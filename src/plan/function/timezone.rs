@@ -29,7 +29,7 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
             };
             Ok(Some(DataType::Timestamp(TimeUnit::Microsecond, zone)))
         },
-        |args, kind| moved(args, kind),
+        moved,
     )]
 }
 

@@ -2,7 +2,7 @@
 
 use datafusion::execution::session_state::SessionState;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
+    BinaryOperator, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, Ident, ObjectName, Value,
 };
 
@@ -15,7 +15,10 @@ pub(crate) struct Functions<'a> {
 }
 
 /// Spellings, and what they are spelled here.
-const ALIASES: [(&str, &str); 12] = [
+const ALIASES: [(&str, &str); 14] = [
+    // These of Postgres change every element that is equal.
+    ("array_remove", "array_remove_all"),
+    ("array_replace", "array_replace_all"),
     ("every", "bool_and"),
     ("variance", "var_samp"),
     ("ceiling", "ceil"),
@@ -147,6 +150,16 @@ pub(super) fn rewrite(expr: &mut Expr) {
         _ => None,
     };
     match (name.as_str(), &list.args[..]) {
+        // A set of rows, where DataFusion has an array.
+        ("generate_series", _) => *expr = call("unnest", vec![expr.clone()]),
+        // An array without elements has no dimensions.
+        ("array_length", [_, _]) => {
+            let none = Expr::value(Value::Number("0".to_owned(), false));
+            *expr = super::cast(call("nullif", vec![expr.clone(), none]), DataType::Integer(None));
+        }
+        ("cardinality" | "array_position" | "array_ndims" | "regexp_count" | "ntile", _) => {
+            *expr = super::cast(expr.clone(), DataType::Integer(None));
+        }
         ("mod", [left, right]) => {
             if let (Some(left), Some(right)) = (plain(left), plain(right)) {
                 *expr = binary(left, BinaryOperator::Modulo, right);

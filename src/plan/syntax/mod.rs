@@ -10,9 +10,9 @@ use std::ops::ControlFlow;
 
 use arrow::datatypes::DECIMAL128_MAX_PRECISION;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Fetch, GroupByExpr, LimitClause,
-    ObjectName, OrderByKind, Query, Select, Spanned, TableFactor, Value, Visit, VisitMut, Visitor,
-    VisitorMut,
+    BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Fetch, GroupByExpr, JoinConstraint,
+    JoinOperator, LimitClause, ObjectName, OrderByKind, Query, Select, Spanned, TableFactor, Value,
+    Visit, VisitMut, Visitor, VisitorMut,
 };
 
 pub(crate) use column_name::visible;
@@ -69,6 +69,23 @@ impl VisitorMut for Rewriter<'_> {
             let error = error.hint("Filter on rank() OVER (ORDER BY …) in a subquery.");
             return self.fail(error, query);
         }
+        // FETCH FIRST n ROWS ONLY is LIMIT n.
+        if let Some(Fetch { percent: false, .. }) = &query.fetch
+            && let Some(Fetch { quantity, .. }) = query.fetch.take()
+        {
+            let one = || Expr::value(Value::Number("1".to_owned(), false));
+            let count = Some(quantity.unwrap_or_else(one));
+            match &mut query.limit_clause {
+                Some(LimitClause::LimitOffset { limit: limit @ None, .. }) => *limit = count,
+                clause => {
+                    *clause = Some(LimitClause::LimitOffset {
+                        limit: count,
+                        offset: None,
+                        limit_by: vec![],
+                    });
+                }
+            }
+        }
         if !query.locks.is_empty() {
             // Rows are not locked: a transaction reads one epoch and writes another.
             query.locks.clear();
@@ -108,6 +125,12 @@ impl VisitorMut for Rewriter<'_> {
             let error = Error::new(SqlState::WindowingError, message)
                 .hint("Compute it in a subquery and filter its rows, or use QUALIFY.");
             return self.fail(error, &call);
+        }
+        let joins = select.from.iter().flat_map(|from| &from.joins);
+        if let Some(join) = joins.into_iter().find(|join| merges_columns(&join.join_operator)) {
+            let error = Error::unsupported("RIGHT or FULL JOIN with USING or NATURAL")
+                .hint("Write ON l.c = r.c, and coalesce(l.c, r.c) for the merged column.");
+            return self.fail(error, &join.relation);
         }
         column_name::name_items(&mut select.projection);
         ControlFlow::Continue(())
@@ -204,6 +227,16 @@ impl Visitor for WindowCalls {
             _ => ControlFlow::Continue(()),
         }
     }
+}
+
+/// Whether a column of the join is that of one side or the other, which DataFusion does not merge.
+fn merges_columns(join: &JoinOperator) -> bool {
+    let (JoinOperator::FullOuter(on) | JoinOperator::Right(on) | JoinOperator::RightOuter(on)) =
+        join
+    else {
+        return false;
+    };
+    matches!(on, JoinConstraint::Using(_) | JoinConstraint::Natural)
 }
 
 fn is_float(data_type: &DataType) -> bool {
