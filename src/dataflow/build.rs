@@ -152,8 +152,8 @@ impl Builder<'_> {
             NodeKind::Unnest { lists, input } => {
                 let input = self.node(input)?;
                 let placements = kept(&input.placements, |column| !lists.contains(&column));
-                let operator = Unnest::new(lists.clone(), Arc::clone(&node.schema));
-                self.unary(node, &input, placements, operator)
+                let schema = Arc::clone(&node.schema);
+                self.unary(node, &input, placements, Unnest::new(lists.clone(), schema))
             }
             NodeKind::Union { inputs } => self.union(node, inputs),
             NodeKind::Join { left, right, .. } => {
@@ -481,8 +481,7 @@ fn enumerable_root(plan: &Node) -> (&Node, Option<Vec<usize>>) {
 
 /// Placements of which every column stays where it is.
 fn kept(placements: &Placements, stays: impl Fn(usize) -> bool) -> Placements {
-    let stays = |columns: &&Vec<usize>| columns.iter().all(|&column| stays(column));
-    placements.iter().filter(stays).cloned().collect()
+    moved(placements, |keys| keys.iter().all(|&key| stays(key)).then(|| keys.to_vec()))
 }
 
 /// Placements after their columns have moved; those of which a column is gone are lost.
