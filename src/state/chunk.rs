@@ -22,7 +22,7 @@ const CHUNKS_MAX: usize = (NONE >> BLOCK_BITS) as usize;
 ///
 /// # Invariants
 /// 1. A row keeps its number and values until its chunk is released.
-/// 2. Of a full chunk, no two pieces in a row are smaller than [`PIECE_ROWS`], unless their strings
+/// 2. Of a full chunk, no two pieces in a row are smaller than `PIECE_ROWS`, unless their strings
 ///    together are too long for one array (by `Chunk::seal`).
 #[derive(Debug)]
 pub struct Chunks {
