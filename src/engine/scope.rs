@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use super::session::Session;
 use super::shared::Shared;
 use super::{errors, stream_catalog, system};
-use crate::catalog::{Catalog, Object, Table};
+use crate::catalog::{Catalog, Object, Source, Table};
 use crate::error::{Error, Result, SqlState};
 use crate::plan::{self, Body, Planner, Relation, Relations};
 use crate::sql;
@@ -126,7 +126,10 @@ impl Scope {
                 relation.primary_key = (!key.is_empty()).then(|| key.clone());
                 relation.append_only = table.definition.append_only;
             }
-            Object::Source(_) => relation.append_only = true,
+            Object::Source(source) => {
+                relation.append_only = true;
+                relation.primary_key = offset_column(source).map(|column| vec![column]);
+            }
             Object::View(view) => {
                 let text = view.definition.query.clone();
                 // It has been parsed when the view was created.
@@ -141,6 +144,13 @@ impl Scope {
         }
         Some(relation)
     }
+}
+
+/// The column with the offsets of a source's rows, if it has one: no two rows have the same.
+fn offset_column(source: &Source) -> Option<usize> {
+    let include = &source.definition.include;
+    let name = &include.iter().find(|include| include.metadata == "offset")?.column;
+    source.definition.columns.iter().position(|column| column.name == *name)
 }
 
 impl Relations for Scope {

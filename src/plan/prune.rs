@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::ScalarFunctionExpr;
+use datafusion::physical_expr::expressions::{CastExpr, Column};
 
 use super::build::plain_column;
 use super::node::{AggregateCall, Expr, JoinKind, Node, NodeKind, SortColumn};
@@ -65,12 +66,7 @@ fn pruned(node: Node, needed: &Columns) -> Result<(Node, Vec<usize>)> {
             let rows = Delta { batch, weights: rows.weights.clone() };
             Ok((Node::new(NodeKind::Constant { rows }, schema), kept))
         }
-        NodeKind::Filter { predicate, input } => {
-            let below = needed.union(&columns_of(&predicate)).copied().collect();
-            let (input, kept) = pruned(*input, &below)?;
-            let predicate = remap(&predicate, &|index| position(&kept, index))?;
-            Ok((input.filter(predicate), kept))
-        }
+        NodeKind::Filter { predicate, input } => filter(&predicate, *input, needed),
         NodeKind::Project { exprs, input } => project(&exprs, *input, &schema, needed),
         NodeKind::Hop { .. } => hop(node, needed),
         NodeKind::Repeat { input } => {
@@ -120,6 +116,23 @@ fn pruned(node: Node, needed: &Columns) -> Result<(Node, Vec<usize>)> {
     }
 }
 
+/// The columns that tell the rows of a scan apart (a table's key, a source's offset), if one of `exprs`
+/// over it may fail: failing rows are reported with them.
+fn identity(input: &Node, exprs: &[Expr]) -> Vec<usize> {
+    match &input.kind {
+        NodeKind::Scan { .. } if exprs.iter().any(fallible) => {
+            input.upsert_key.clone().unwrap_or_default()
+        }
+        NodeKind::Filter { input, .. } => identity(input, exprs),
+        _ => vec![],
+    }
+}
+
+/// Whether `expr` does more than compare and combine: arithmetic, conversions and other functions fail.
+fn fallible(expr: &Expr) -> bool {
+    expr.exists(|part| Ok(part.is::<ScalarFunctionExpr>() || part.is::<CastExpr>())).unwrap_or(true)
+}
+
 /// Where column `index` is among the columns kept.
 fn position(kept: &[usize], index: usize) -> usize {
     kept.iter().position(|&column| column == index).expect("a needed column is kept")
@@ -160,6 +173,14 @@ fn at_least_one_of(needed: &Columns, width: usize) -> Vec<usize> {
     }
 }
 
+fn filter(predicate: &Expr, input: Node, needed: &Columns) -> Result<(Node, Vec<usize>)> {
+    let mut below: Columns = needed.union(&columns_of(predicate)).copied().collect();
+    below.extend(identity(&input, std::slice::from_ref(predicate)));
+    let (input, kept) = pruned(input, &below)?;
+    let predicate = remap(predicate, &|index| position(&kept, index))?;
+    Ok((input.filter(predicate), kept))
+}
+
 fn project(
     exprs: &[Expr],
     input: Node,
@@ -167,7 +188,9 @@ fn project(
     needed: &Columns,
 ) -> Result<(Node, Vec<usize>)> {
     let kept = at_least_one_of(needed, exprs.len());
-    let below = kept.iter().flat_map(|&index| columns_of(&exprs[index])).collect();
+    let mut below: Columns = kept.iter().flat_map(|&index| columns_of(&exprs[index])).collect();
+    let wanted: Vec<Expr> = kept.iter().map(|&index| Arc::clone(&exprs[index])).collect();
+    below.extend(identity(&input, &wanted));
     let (input, has) = pruned(input, &below)?;
     let moved = |index: &usize| remap(&exprs[*index], &|column| position(&has, column));
     let exprs = kept.iter().map(moved).collect::<Result<Vec<_>>>()?;
