@@ -67,7 +67,9 @@ use crate::catalog::Catalog;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::runtime::Runtime;
 pub use crate::runtime::request::Status;
+use crate::storage::Disk;
 use crate::types::{Delta, Epoch};
 
 pub use cancel::CancelToken;
@@ -101,7 +103,21 @@ impl Engine {
     /// # Errors
     /// As [`Engine::open`].
     pub async fn open_with_clock(config: Config, clock: Arc<dyn Clock>) -> Result<Engine> {
-        Ok(Engine { shared: Shared::open(&config, clock).await? })
+        let opened = Runtime::open(&config, Arc::clone(&clock))?;
+        Ok(Engine { shared: Shared::open(opened, clock).await? })
+    }
+
+    /// Opens an engine on a disk of the caller's, whatever `config` says of storage.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub async fn open_on(
+        disk: Box<dyn Disk>,
+        config: Config,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Engine> {
+        let opened = Runtime::open_on(Some(disk), &config, Arc::clone(&clock))?;
+        Ok(Engine { shared: Shared::open(opened, clock).await? })
     }
 
     /// A new session.

@@ -8,7 +8,6 @@ use parking_lot::{Mutex, RwLock};
 use super::activity::Activity;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::config::Config;
 use crate::error::Result;
 use crate::plan::ViewPlan;
 use crate::runtime::Runtime;
@@ -50,9 +49,11 @@ impl Facts {
 }
 
 impl Shared {
-    /// Opens the coordinator and plans the views that are in the catalog.
-    pub(super) async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<Shared>> {
-        let (runtime, catalog) = Runtime::open(config, Arc::clone(&clock))?;
+    /// Takes a coordinator that has been opened and plans the views that are in the catalog.
+    pub(super) async fn open(
+        (runtime, catalog): (Runtime, Catalog),
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Shared>> {
         let shared = Arc::new(Shared {
             runtime,
             clock,

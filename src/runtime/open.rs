@@ -15,8 +15,7 @@ use crate::catalog::{Catalog, Change, Object};
 use crate::clock::Clock;
 use crate::config::{Config, Storage};
 use crate::error::{Error, Result, SqlState};
-use crate::storage::disk::DirectoryDisk;
-use crate::storage::{Recovered, Store, StoreOptions};
+use crate::storage::{DirectoryDisk, Disk, Recovered, Store, StoreOptions};
 use crate::types::{Epoch, ObjectId};
 
 impl Runtime {
@@ -26,7 +25,23 @@ impl Runtime {
     /// # Errors
     /// 55006 if another process holds the directory; XX001 for damaged files; what the file system says.
     pub fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<(Runtime, Catalog)> {
-        let opened = Opened::new(config, &clock)?;
+        let disk: Option<Box<dyn Disk>> = match &config.storage {
+            Storage::Memory => None,
+            Storage::Directory(path) => Some(Box::new(DirectoryDisk::open(path)?)),
+        };
+        Runtime::open_on(disk, config, clock)
+    }
+
+    /// The same on a disk, or without one, whatever the settings say of storage.
+    ///
+    /// # Errors
+    /// As [`Runtime::open`].
+    pub fn open_on(
+        disk: Option<Box<dyn Disk>>,
+        config: &Config,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Runtime, Catalog)> {
+        let opened = Opened::new(disk, config, &clock)?;
         let (requests, queue) = mpsc::channel(QUEUE_LENGTH);
         let feeding = Feeding {
             rows_max: config.tick_rows_max,
@@ -83,22 +98,21 @@ struct Opened {
 }
 
 impl Opened {
-    fn new(config: &Config, clock: &Arc<dyn Clock>) -> Result<Opened> {
-        match &config.storage {
-            Storage::Memory => Ok(Opened {
+    fn new(disk: Option<Box<dyn Disk>>, config: &Config, clock: &Arc<dyn Clock>) -> Result<Opened> {
+        match disk {
+            None => Ok(Opened {
                 store: None,
                 catalog: Catalog::new(),
                 epoch: Epoch::default(),
                 tables: HashMap::new(),
                 positions: HashMap::new(),
             }),
-            Storage::Directory(path) => {
+            Some(disk) => {
                 let options = StoreOptions {
                     segment_size_max: config.segment_size_max,
                     clock: Arc::clone(clock),
                 };
-                let (store, recovered) =
-                    Store::open(Box::new(DirectoryDisk::open(path)?), options)?;
+                let (store, recovered) = Store::open(disk, options)?;
                 Opened::recover(store, recovered)
             }
         }

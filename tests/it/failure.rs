@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use arrow::array::AsArray;
 use millstream::catalog::{Change, Object};
-use millstream::clock::SystemClock;
+use millstream::clock::{SimClock, SystemClock};
 use millstream::config::{Config, Storage};
 use millstream::engine::Engine;
 use millstream::error::Error;
-use millstream::storage::{DirectoryDisk, Store, StoreOptions};
+use millstream::storage::{DirectoryDisk, Fault, FaultyDisk, Store, StoreOptions};
 
 async fn open(folder: &Path) -> Engine {
     let config = Config {
@@ -125,5 +125,52 @@ async fn a_view_over_a_source_that_is_gone_is_not_empty_but_failed() {
     let engine = open(&data).await;
     engine.settle().await.expect("it runs");
     assert_eq!(texts(&engine, "SELECT a FROM v ORDER BY a").await, ["x", "y", "z"]);
+    engine.shutdown().await.expect("it ends");
+}
+
+#[tokio::test]
+async fn a_full_disk_loses_nothing_that_was_acknowledged_and_no_dead_letter() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("in.csv");
+    std::fs::write(&file, "a\n1\nbad\n").expect("a file");
+    let disk = FaultyDisk::default();
+    let config = || Config { deterministic: true, workers: 1, ..Config::default() };
+    let clock = Arc::new(SimClock::new(0));
+    let on = Box::new(disk.clone());
+    let engine = Engine::open_on(on, config(), Arc::clone(&clock) as _).await.expect("it opens");
+    let sql = format!(
+        "CREATE TABLE t (a text); CREATE TABLE dead (payload text);
+         CREATE SOURCE s (a int) WITH (connector = 'file', path = '{}', follow = 'true')
+         FORMAT PLAIN ENCODE CSV ON ERROR DEAD LETTER INTO dead;
+         CREATE MATERIALIZED VIEW v AS SELECT a::text AS a FROM s;
+         INSERT INTO t VALUES ('x')",
+        file.display()
+    );
+    engine.execute(&sql).await.expect("the objects can be made");
+    engine.settle().await.expect("it runs");
+    assert_eq!(texts(&engine, "SELECT payload FROM dead").await, ["bad"]);
+
+    disk.plan(0, Fault::Full);
+    let refused = engine.execute("INSERT INTO t VALUES ('y')").await.expect_err("no room");
+    assert_eq!(refused.state().code(), "53100");
+    std::fs::write(&file, "a\n1\nbad\n2\nworse\n").expect("the file grows");
+    clock.advance(10_000_000);
+    // Not settled: what the disk refuses is still to be done. A read lets the source be polled.
+    assert_eq!(texts(&engine, "SELECT a FROM t").await, ["x"]);
+    assert_eq!(texts(&engine, "SELECT payload FROM dead").await, ["bad"]);
+
+    disk.heal();
+    engine.execute("INSERT INTO t VALUES ('z')").await.expect("there is room");
+    engine.settle().await.expect("it runs");
+    assert_eq!(texts(&engine, "SELECT payload FROM dead ORDER BY 1").await, ["bad", "worse"]);
+    assert_eq!(texts(&engine, "SELECT a FROM v ORDER BY 1").await, ["1", "2"]);
+    engine.crash().await.expect("it ends");
+
+    let left = Box::new(disk.after_cut(0));
+    let engine = Engine::open_on(left, config(), clock as _).await.expect("it opens again");
+    engine.settle().await.expect("it runs");
+    assert_eq!(texts(&engine, "SELECT a FROM t ORDER BY 1").await, ["x", "z"]);
+    assert_eq!(texts(&engine, "SELECT payload FROM dead ORDER BY 1").await, ["bad", "worse"]);
+    assert_eq!(texts(&engine, "SELECT a FROM v ORDER BY 1").await, ["1", "2"]);
     engine.shutdown().await.expect("it ends");
 }
