@@ -119,13 +119,12 @@ fn pruned(node: Node, needed: &Columns) -> Result<(Node, Vec<usize>)> {
 /// The columns that tell the rows of a scan apart (a table's key, a source's offset), if one of `exprs`
 /// over it may fail: failing rows are reported with them.
 fn identity(input: &Node, exprs: &[Expr]) -> Vec<usize> {
-    match &input.kind {
-        NodeKind::Scan { .. } if exprs.iter().any(fallible) => {
-            input.upsert_key.clone().unwrap_or_default()
-        }
-        NodeKind::Filter { input, .. } => identity(input, exprs),
-        _ => vec![],
+    let mut below = input;
+    while let NodeKind::Filter { input, .. } = &below.kind {
+        below = input;
     }
+    let scanned = matches!(below.kind, NodeKind::Scan { .. }) && exprs.iter().any(fallible);
+    below.upsert_key.clone().filter(|_| scanned).unwrap_or_default()
 }
 
 /// Whether `expr` does more than compare and combine: arithmetic, conversions and other functions fail.
