@@ -41,8 +41,10 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Serve(given) => {
             let settings = given.or(file);
             log::start(&settings, "info")?;
-            runtime.block_on(serve::serve(&settings))?;
-            Ok(ExitCode::SUCCESS)
+            let served = runtime.block_on(serve::serve(&settings));
+            // The engine is closed. A query that still computes is nobody's any more.
+            runtime.shutdown_background();
+            served.map(|()| ExitCode::SUCCESS)
         }
         Command::Sql(given) => {
             let settings = Settings::of_engine(given.engine.clone()).or(file);

@@ -28,7 +28,9 @@ pub(super) async fn serve(settings: &Settings) -> Result<()> {
         engine.shutdown().await?;
         return Err(error);
     }
-    welcome(&server, &engine, &config)?;
+    if let Err(error) = welcome(&server, &engine, &config) {
+        tracing::warn!(%error, "nobody reads the welcome; serving all the same");
+    }
     server.run(shutdown::signalled()).await
 }
 

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use arrow::array::RecordBatch;
 use tokio::sync::OwnedMutexGuard;
 
 use super::collections::{Collections, Edit};
@@ -16,6 +17,9 @@ use crate::error::{Error, Result, SqlState};
 use crate::runtime;
 use crate::runtime::request::{ChangeKind, TableChange, Write};
 use crate::types::{Delta, ObjectId};
+
+/// Most changes, and rows changed, of a block that are done again for every statement.
+const FEW: usize = 256;
 
 /// An open transaction block.
 ///
@@ -150,6 +154,19 @@ impl Block {
         runtime::preview(table, base.get(relation)?, own)
     }
 
+    /// What it has done to a table, with the rows touched, if it is little enough to be done again on the
+    /// few rows that a statement looks up.
+    pub(super) fn few_edits(&self, table: ObjectId) -> Option<Vec<(&Edit, &RecordBatch)>> {
+        let own = self.edits.iter().filter(|(changed, _)| *changed == table);
+        let own: Option<Vec<_>> = own.map(|(_, edit)| Some((edit, edit.touched()?))).collect();
+        own.filter(|own| own.iter().map(|(_, rows)| 1 + rows.num_rows()).sum::<usize>() <= FEW)
+    }
+
+    /// It has read something.
+    pub(super) fn begin(&mut self) {
+        self.begun = true;
+    }
+
     /// What it has read.
     pub(super) fn collections(&self) -> &Collections {
         &self.current
@@ -159,6 +176,9 @@ impl Block {
     pub(super) fn edit(&mut self, table: ObjectId, edit: Edit) -> Result<()> {
         self.begun = true;
         self.current.edit(table, &edit)?;
+        if !self.current.has(table) {
+            self.fresh.remove(&table);
+        }
         if !matches!(edit, Edit::Insert { .. }) {
             self.keys.remove(&table);
         }

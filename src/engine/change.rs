@@ -61,12 +61,19 @@ impl Session {
         let fresh_for_sure =
             simple && self.block.as_mut().is_some_and(|block| block.note_keys(table.id, &hashes));
         if !table.definition.primary_key.is_empty() && !fresh_for_sure {
-            let collections = self.read(&[table.id]).await?;
-            let stored = collections.get(table.id)?;
-            let same = same_key(table, stored, &rows)?;
-            if simple && let Some(block) = &mut self.block {
+            let by_key = self.with_keys_of(table, &rows).await?;
+            let looked_up = by_key.is_some();
+            let stored = match by_key {
+                Some(rows) => rows,
+                None => self.read(&[table.id]).await?.get(table.id)?.to_vec(),
+            };
+            let same = same_key(table, &stored, &rows)?;
+            if simple
+                && !looked_up
+                && let Some(block) = &mut self.block
+            {
                 let mut known = HashSet::with_capacity(rows.num_rows());
-                for delta in stored {
+                for delta in &stored {
                     known.extend(key_hashes(table, &delta.batch)?);
                 }
                 known.extend(&hashes);
@@ -75,7 +82,9 @@ impl Session {
             match conflict {
                 Conflict::Error => refuse_duplicates(table, &rows, &same)?,
                 Conflict::Ignore => rows = fresh(&rows, &same)?,
-                Conflict::Overwrite => return self.overwrite(table, stored, &rows, &same),
+                Conflict::Overwrite => {
+                    return self.overwrite(table, &stored, &rows, &same, looked_up);
+                }
                 Conflict::UpdateNonNull | Conflict::Newer(_) => {
                     return Err(Error::unsupported(format!(
                         "inserting into table \"{}\" with its conflict policy in a transaction block",
@@ -117,6 +126,7 @@ impl Session {
         stored: &[Delta],
         rows: &RecordBatch,
         same: &SameKey,
+        looked_up: bool,
     ) -> Result<(u64, RecordBatch)> {
         // Of several new rows with one key the last one stays.
         let mut last: Vec<Option<u32>> = vec![None; rows.num_rows()];
@@ -128,7 +138,7 @@ impl Session {
         let old: Vec<Position> =
             kept.values().iter().filter_map(|&row| same.stored[row as usize]).collect();
         let edit = replace(stored, old, new.clone())?;
-        self.keep(table.id, edit)?;
+        self.keep(table.id, if looked_up { edit.by_key() } else { edit })?;
         Ok((rows.num_rows() as u64, new))
     }
 
@@ -209,12 +219,12 @@ pub(super) fn replace(stored: &[Delta], old: Vec<Position>, new: RecordBatch) ->
     let schema = new.schema();
     if old.is_empty() {
         let delta = Delta::insert(new.clone());
-        return Ok(Edit::Replace { old, new, delta });
+        return Ok(Edit::Replace { old: Some(old), new, delta });
     }
     let gone = rows_at(stored, &old)?;
     let gone = RecordBatch::try_new(Arc::clone(&schema), gone.columns().to_vec())?;
     let weights = old.iter().map(|&(delta, row)| -stored[delta].weight(row));
     let weights = weights.chain(std::iter::repeat_n(1, new.num_rows())).collect();
     let batch = concat_batches(&schema, [&gone, &new])?;
-    Ok(Edit::Replace { old, new, delta: Delta::new(batch, weights) })
+    Ok(Edit::Replace { old: Some(old), new, delta: Delta::new(batch, weights) })
 }

@@ -32,8 +32,8 @@ pub(super) enum Edit {
     },
     /// Rows replaced or deleted.
     Replace {
-        /// Where the old rows stand.
-        old: Vec<Position>,
+        /// Where the old rows stand; `None` if they were looked up by key.
+        old: Option<Vec<Position>>,
         /// The new rows.
         new: RecordBatch,
         /// Both, as a delta.
@@ -50,6 +50,25 @@ impl Edit {
             Edit::Insert { rows, conflict } => ChangeKind::Insert { rows, conflict },
             Edit::Replace { delta, .. } => ChangeKind::Delta(delta),
             Edit::Truncate => ChangeKind::Truncate,
+        }
+    }
+}
+
+impl Edit {
+    /// The same change, of rows that were looked up by key.
+    pub(super) fn by_key(self) -> Edit {
+        match self {
+            Edit::Replace { new, delta, .. } => Edit::Replace { old: None, new, delta },
+            other => other,
+        }
+    }
+
+    /// The rows that it takes away and brings, as far as it says which.
+    pub(super) fn touched(&self) -> Option<&RecordBatch> {
+        match self {
+            Edit::Insert { rows, .. } => Some(rows),
+            Edit::Replace { delta, .. } => Some(&delta.batch),
+            Edit::Truncate => None,
         }
     }
 }
@@ -110,7 +129,8 @@ impl Collections {
         let deltas = Arc::make_mut(deltas);
         match edit {
             Edit::Insert { rows, .. } => deltas.push(Delta::insert(rows.clone())),
-            Edit::Replace { old, new, .. } => {
+            Edit::Replace { old: None, .. } => self.remove(table),
+            Edit::Replace { old: Some(old), new, .. } => {
                 remove(deltas, old)?;
                 if new.num_rows() > 0 {
                     deltas.push(Delta::insert(new.clone()));

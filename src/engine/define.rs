@@ -39,7 +39,7 @@ impl Defining {
 /// Plans the materialized views that are in the catalog, in the order of their creation, and hands them
 /// to the runtime, which fills them.
 pub(super) async fn restore(shared: &Arc<Shared>) -> Result<()> {
-    let mut session = Session::new(Arc::clone(shared), super::SessionOptions::default())?;
+    let session = Session::new(Arc::clone(shared), super::SessionOptions::default())?;
     let catalog = shared.catalog();
     for object in catalog.in_order() {
         let Object::MaterializedView(view) = &**object else { continue };
@@ -47,7 +47,7 @@ pub(super) async fn restore(shared: &Arc<Shared>) -> Result<()> {
             Ok(plan) => {
                 let plans = vec![(view.id, view.definition.query.clone(), plan)];
                 let defining = Defining { plans, ..Defining::default() };
-                session.commit_definition(defining, None).await
+                commit_definition(shared, defining, None).await
             }
             Err(error) => Err(error),
         };
@@ -67,8 +67,7 @@ impl Session {
         let tag = tag(&parsed.statement)?;
         self.refuse_read_only(&tag)?;
         let explicit = self.prepare_block(&tag).await?;
-        let shared = Arc::clone(&self.shared);
-        let _one_at_a_time = shared.ddl.lock().await;
+        let one_at_a_time = Arc::clone(&self.shared.ddl).lock_owned().await;
         let mut defining = match &parsed.statement {
             Statement::CreateSchema { name, if_not_exists } => {
                 self.create_schema(name, *if_not_exists)?
@@ -91,7 +90,16 @@ impl Session {
             for change in &defining.changes {
                 catalog.apply(change);
             }
-            self.commit_definition(defining, Some(catalog)).await?;
+            let (token, shared) = (self.cancel_token(), Arc::clone(&self.shared));
+            let _sent = token.hold();
+            // On its own: that the client goes away must not leave a definition half made, in the log
+            // but not in the catalog that statements see.
+            let made = tokio::spawn(async move {
+                let _one_at_a_time = one_at_a_time;
+                commit_definition(&shared, defining, Some(catalog)).await
+            });
+            made.await
+                .map_err(|error| Error::internal(format!("a definition failed: {error}")))??;
             if explicit {
                 self.notice(
                     Error::new(SqlState::Warning, format!("{tag} has taken effect at once"))
@@ -124,38 +132,37 @@ impl Session {
         }
         Ok(explicit)
     }
+}
 
-    async fn commit_definition(
-        &mut self,
-        defining: Defining,
-        catalog: Option<Catalog>,
-    ) -> Result<()> {
-        let facts: Vec<_> =
-            defining.plans.iter().map(|(id, _, plan)| (*id, Facts::of(plan))).collect();
-        let dropped = defining.changes.iter().flat_map(|change| match change {
-            Change::Drop(ids) => ids.clone(),
-            _ => vec![],
-        });
-        let dropped: Vec<ObjectId> = dropped.collect();
-        let plan =
-            |(id, query, plan): (ObjectId, String, ViewPlan)| (id, query, Arc::new(plan.node));
-        let definition = Definition {
-            changes: defining.changes,
-            catalog: catalog.clone(),
-            plans: defining.plans.into_iter().map(plan).collect(),
-            failed: vec![],
-            write: None,
-        };
-        self.shared.runtime.define(definition).await?;
-        if let Some(catalog) = catalog {
-            self.shared.set_catalog(catalog);
-        }
-        self.shared.dropped(&dropped);
-        for (view, facts) in facts {
-            self.shared.view_defined(view, facts);
-        }
-        Ok(())
+/// Makes a definition durable and true, then shows it to statements.
+async fn commit_definition(
+    shared: &Arc<Shared>,
+    defining: Defining,
+    catalog: Option<Catalog>,
+) -> Result<()> {
+    let facts: Vec<_> = defining.plans.iter().map(|(id, _, plan)| (*id, Facts::of(plan))).collect();
+    let dropped = defining.changes.iter().flat_map(|change| match change {
+        Change::Drop(ids) => ids.clone(),
+        _ => vec![],
+    });
+    let dropped: Vec<ObjectId> = dropped.collect();
+    let plan = |(id, query, plan): (ObjectId, String, ViewPlan)| (id, query, Arc::new(plan.node));
+    let definition = Definition {
+        changes: defining.changes,
+        catalog: catalog.clone(),
+        plans: defining.plans.into_iter().map(plan).collect(),
+        failed: vec![],
+        write: None,
+    };
+    shared.runtime.define(definition).await?;
+    if let Some(catalog) = catalog {
+        shared.set_catalog(catalog);
     }
+    shared.dropped(&dropped);
+    for (view, facts) in facts {
+        shared.view_defined(view, facts);
+    }
+    Ok(())
 }
 
 /// The command tag.

@@ -90,17 +90,12 @@ impl Session {
 
     /// All that can be read now, so that every later statement of the block sees the same epoch.
     async fn read_everything(&self, catalog: &Catalog, wanted: &[ObjectId]) -> Result<Collections> {
-        let readable = |object: &&Arc<Object>| match &***object {
-            Object::Table(_) => true,
-            Object::MaterializedView(view) => self.shared.is_ready(view.id),
-            _ => false,
+        let kept = |object: &&Arc<Object>| {
+            matches!(&***object, Object::Table(_) | Object::MaterializedView(_))
+                && !wanted.contains(&object.id())
         };
-        let mut all: Vec<_> =
-            catalog.objects().filter(readable).map(|object| object.id()).collect();
-        all.extend(wanted);
-        all.sort_unstable();
-        all.dedup();
-        Ok(self.shared.runtime.read(&all).await?.into())
+        let others = catalog.objects().filter(kept).map(|object| object.id()).collect();
+        Ok(self.shared.runtime.read_with(wanted, others).await?.into())
     }
 
     async fn read_other(

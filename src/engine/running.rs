@@ -1,13 +1,14 @@
-//! A query that runs on a task of its own, so that its session can be cancelled, can time out, and can see
+//! A query that runs on a thread of its own, so that its session can be cancelled, can time out, and can see
 //! its client leave, while the query computes. It ends when its rows are no longer wanted.
 
 use arrow::array::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, SqlState};
 use crate::plan::stop::Stop;
 
 /// A running query.
@@ -18,16 +19,25 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Lets `rows` run.
+    /// Lets `rows` run, on a thread of its own: a query may compute for long before it gives way, and the
+    /// sockets and timers of all sessions must not wait for that.
     pub(super) fn start(mut rows: SendableRecordBatchStream, stop: Stop) -> Running {
         let (sender, batches) = mpsc::channel(1);
-        let task = tokio::spawn(async move {
-            while let Some(batch) = rows.next().await {
+        let runtime = Handle::current();
+        let work = async move {
+            loop {
+                let batch = tokio::select! {
+                    biased;
+                    () = sender.closed() => return,
+                    batch = rows.next() => batch,
+                };
+                let Some(batch) = batch else { return };
                 if sender.send(batch.map_err(Error::from)).await.is_err() {
                     return;
                 }
             }
-        });
+        };
+        let task = tokio::task::spawn_blocking(move || runtime.block_on(work));
         Running { batches, task, stop }
     }
 
@@ -39,6 +49,11 @@ impl Running {
         // The end of the queue is the end of the rows only if nothing went wrong.
         match (&mut self.task).await {
             Ok(()) => Ok(None),
+            // Arrow has no other way to say that a column of a batch has more than 2 GB of text.
+            Err(error) if error.to_string().contains("offset overflow") => {
+                let message = "a batch of rows has more than 2 GB in one column";
+                Err(Error::new(SqlState::ProgramLimitExceeded, message))
+            }
             Err(error) => Err(Error::internal(format!("a query has died: {error}"))),
         }
     }
@@ -46,7 +61,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        // It notices by this, or by its queue, which is closed.
         self.stop.stop();
-        self.task.abort();
     }
 }

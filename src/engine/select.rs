@@ -20,12 +20,15 @@ use super::running::Running;
 use super::session::Session;
 use super::system;
 use crate::clock::monotonic;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, SqlState};
 use crate::plan::Select;
 use crate::plan::stop::Stop;
 use crate::sql::Parsed;
 use crate::sql::statement::Query;
 use crate::types::ObjectId;
+
+/// Most bytes of rows that a statement may gather before it writes them.
+const GATHERED_MAX: usize = 4 << 30;
 
 impl Session {
     /// A query's rows.
@@ -79,7 +82,12 @@ impl Session {
     ) -> Result<RowStream> {
         let missing: Vec<ObjectId> =
             select.relations.iter().copied().filter(|id| !given.contains_key(id)).collect();
-        if !missing.is_empty() {
+        if given.is_empty()
+            && let Some((table, rows)) = self.only_table_by_key(select).await?
+        {
+            let rows = Rows::new(self.schema_of(table)?, rows);
+            given.insert(table, Arc::new(rows));
+        } else if !missing.is_empty() {
             let collections = self.read(&missing).await?;
             given.extend(self.providers(&collections, &missing)?);
         }
@@ -112,7 +120,19 @@ impl Session {
         select: &Select,
         given: Providers,
     ) -> Result<Vec<RecordBatch>> {
-        self.run_select(select, given).await?.try_collect().await
+        let mut rows = self.run_select(select, given).await?;
+        let (mut batches, mut size) = (vec![], 0);
+        while let Some(batch) = rows.try_next().await? {
+            size += batch.get_array_memory_size();
+            if size > GATHERED_MAX {
+                return Err(Error::new(SqlState::OutOfMemory, "out of memory").detail(format!(
+                    "The statement has computed more than {} GB of rows.",
+                    GATHERED_MAX >> 30
+                )));
+            }
+            batches.push(batch);
+        }
+        Ok(batches)
     }
 
     /// The columns of a relation that the planner has found.

@@ -1,6 +1,6 @@
 //! What all sessions of an engine share.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
@@ -20,7 +20,7 @@ pub(super) struct Shared {
     /// The engine's time.
     pub(super) clock: Arc<dyn Clock>,
     /// Held while the catalog is being changed: one definition at a time.
-    pub(super) ddl: tokio::sync::Mutex<()>,
+    pub(super) ddl: Arc<tokio::sync::Mutex<()>>,
     /// The sessions.
     pub(super) activity: Arc<Activity>,
     catalog: RwLock<Arc<Catalog>>,
@@ -28,8 +28,6 @@ pub(super) struct Shared {
     /// other instead of failing with 40001.
     gates: Mutex<HashMap<ObjectId, Arc<tokio::sync::Mutex<()>>>>,
     facts: RwLock<HashMap<ObjectId, Facts>>,
-    /// Materialized views known to be filled.
-    ready: RwLock<BTreeSet<ObjectId>>,
 }
 
 /// What the plan of a materialized view says about its rows.
@@ -57,12 +55,11 @@ impl Shared {
         let shared = Arc::new(Shared {
             runtime,
             clock,
-            ddl: tokio::sync::Mutex::new(()),
+            ddl: Arc::default(),
             activity: Arc::default(),
             catalog: RwLock::new(Arc::new(catalog)),
             gates: Mutex::default(),
             facts: RwLock::default(),
-            ready: RwLock::default(),
         });
         super::define::restore(&shared).await?;
         Ok(shared)
@@ -88,15 +85,9 @@ impl Shared {
         self.facts.read().get(&view).cloned().unwrap_or_default()
     }
 
-    /// Remembers what is known of a view, and notes when it has been filled.
-    pub(super) fn view_defined(self: &Arc<Shared>, view: ObjectId, facts: Facts) {
+    /// Remembers what is known of a view.
+    pub(super) fn view_defined(&self, view: ObjectId, facts: Facts) {
         self.facts.write().insert(view, facts);
-        let shared = Arc::clone(self);
-        tokio::spawn(async move {
-            if shared.runtime.filled(view, None).await.is_ok() {
-                shared.ready.write().insert(view);
-            }
-        });
     }
 
     /// Forgets dropped objects.
@@ -104,12 +95,6 @@ impl Shared {
         for object in objects {
             self.gates.lock().remove(object);
             self.facts.write().remove(object);
-            self.ready.write().remove(object);
         }
-    }
-
-    /// Whether a materialized view is known to be filled.
-    pub(super) fn is_ready(&self, view: ObjectId) -> bool {
-        self.ready.read().contains(&view)
     }
 }

@@ -87,22 +87,43 @@ impl Session {
 }
 
 impl Session {
-    /// The stored rows of the table, and providers of everything that `select` reads: one epoch.
+    /// The stored rows of the table, or (if `few`) those that `select` asks for by key, and providers of
+    /// everything that it reads: one epoch.
     pub(super) async fn stored(
         &mut self,
         target: &Target,
         select: &Select,
-    ) -> Result<(Vec<Delta>, Providers)> {
+        few: bool,
+    ) -> Result<Stored> {
+        if few
+            && let Some(rows) = self.selected_by_key(select, target.stored, &target.table).await?
+        {
+            let given = HashMap::from([numbered(target, &rows)]);
+            return Ok(Stored { rows, given, looked_up: true });
+        }
         let others = select.relations.iter().filter(|id| **id != target.stored);
         let mut ids: Vec<ObjectId> = others.copied().collect();
         ids.push(target.table.id);
         let collections = self.read(&ids).await?;
         let stored = collections.get(target.table.id)?.to_vec();
         let mut given = self.providers(&collections, &ids)?;
-        let rows = Rows::numbered(&target.rules.schema, stored.clone());
-        given.insert(target.stored, Arc::new(rows));
-        Ok((stored, given))
+        given.extend([numbered(target, &stored)]);
+        Ok(Stored { rows: stored, given, looked_up: false })
     }
+}
+
+/// The rows that a statement changes some of.
+pub(super) struct Stored {
+    /// The rows.
+    pub(super) rows: Vec<Delta>,
+    /// What the statement's query reads.
+    pub(super) given: Providers,
+    /// Whether only some of the table's rows are among them.
+    pub(super) looked_up: bool,
+}
+
+fn numbered(target: &Target, rows: &[Delta]) -> (ObjectId, Arc<dyn TableProvider>) {
+    (target.stored, Arc::new(Rows::numbered(&target.rules.schema, rows.to_vec())))
 }
 
 /// A provider of one batch.

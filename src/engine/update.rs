@@ -15,7 +15,7 @@ use super::keys::{duplicate_key, same_key};
 use super::response::Response;
 use super::rows::{ROW, position};
 use super::session::Session;
-use super::target::{STORED, Target, number_field};
+use super::target::{STORED, Stored, Target, number_field};
 use crate::error::{Error, Result, SqlState};
 use crate::plan::Select;
 use crate::plan::write::Parts;
@@ -31,6 +31,14 @@ pub(super) struct ChangePlan {
     /// Columns assigned, by index; `None` for DELETE.
     assigned: Option<Vec<usize>>,
     pub(super) returning: Option<Select>,
+}
+
+impl ChangePlan {
+    /// Whether rows may get the primary keys of others, so that all are to be looked at.
+    fn moves_rows(&self) -> bool {
+        let key = &self.target.table.definition.primary_key;
+        self.assigned.iter().flatten().any(|column| key.contains(column))
+    }
 }
 
 impl Session {
@@ -117,7 +125,8 @@ impl Session {
         let table = plan.target.table.id;
         let _turn = self.take_turn(table).await;
         for _ in 0..ATTEMPTS {
-            let (stored, given) = self.stored(&plan.target, &select).await?;
+            let Stored { rows: stored, given, looked_up } =
+                self.stored(&plan.target, &select, !plan.moves_rows()).await?;
             let found = self.collect(&select, given).await?;
             let (old, values) = distinct(&concat_batches(&found_schema(&select), &found)?)?;
             let count: i64 = old.iter().map(|&(delta, row)| stored[delta].weight(row)).sum();
@@ -129,6 +138,7 @@ impl Session {
                 }
                 Some(assigned) => updated(&plan.target, &stored, old, &values, assigned)?,
             };
+            let edit = if looked_up { edit.by_key() } else { edit };
             let again =
                 if count == 0 { false } else { self.keep_or_send(vec![(table, edit)]).await? };
             if !again {

@@ -70,7 +70,12 @@ impl Session {
         let alone = self.block.is_none();
         let _turn = self.take_turn(table).await;
         for _ in 0..ATTEMPTS {
-            let stored = self.read(&[table]).await?.get(table)?.to_vec();
+            let by_key = self.with_keys_of(&target.table, rows).await?;
+            let looked_up = by_key.is_some();
+            let stored = match by_key {
+                Some(rows) => rows,
+                None => self.read(&[table]).await?.get(table)?.to_vec(),
+            };
             let same = same_key(&target.table, &stored, rows)?;
             refuse_twice(&same)?;
             let fresh = fresh(rows, &same)?;
@@ -79,7 +84,8 @@ impl Session {
             let written = concat_batches(&target.rules.schema, [&fresh, &new])?;
             let mut edits = vec![];
             if !old.is_empty() {
-                edits.push((table, replace(&stored, old, new)?));
+                let edit = replace(&stored, old, new)?;
+                edits.push((table, if looked_up { edit.by_key() } else { edit }));
             }
             if fresh.num_rows() > 0 {
                 edits.push((table, Edit::Insert { rows: fresh, conflict: Conflict::Error }));

@@ -21,6 +21,7 @@
 mod analyze;
 mod assign;
 mod build;
+mod by_key;
 pub mod changelog;
 pub mod check;
 mod error;

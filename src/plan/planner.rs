@@ -13,6 +13,9 @@ use datafusion::common::{DFSchema, Result as DataFusionResult, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::context::SessionConfig;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::planner::{
     ContextProvider, ExprPlanner, RelationPlanner, TypePlanner,
@@ -292,6 +295,18 @@ pub(crate) fn scanned(plan: &LogicalPlan) -> Result<BTreeMap<ObjectId, String>> 
     Ok(relations)
 }
 
+/// Most bytes that running queries together may hold, results under way not counted. One that wants more
+/// fails: that is better than the end of the process.
+const MEMORY_MAX: usize = 4 << 30;
+
+/// Where queries compute: in memory, never on the disk.
+fn environment() -> Arc<RuntimeEnv> {
+    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
+    let pool = Arc::new(GreedyMemoryPool::new(MEMORY_MAX));
+    let builder = RuntimeEnvBuilder::new().with_memory_pool(pool).with_disk_manager_builder(disk);
+    Arc::new(builder.build().expect("nothing of it is opened"))
+}
+
 /// DataFusion's registries and settings, made once per process.
 fn base_state() -> SessionState {
     let mut config = SessionConfig::new().with_target_partitions(1).with_information_schema(false);
@@ -302,6 +317,7 @@ fn base_state() -> SessionState {
     options.execution.time_zone = Some("UTC".into());
     let mut builder = SessionStateBuilder::new()
         .with_config(config)
+        .with_runtime_env(environment())
         .with_default_features()
         .with_type_planner(Arc::new(SqlTypes))
         .with_analyzer_rules(vec![

@@ -15,6 +15,9 @@ use crate::error::Result;
 use crate::types::ObjectId;
 use crate::types::definition::OnError;
 
+/// Most undecodable records that are logged one by one, per epoch and source.
+const LOGGED_MAX: usize = 10;
+
 impl Coordinator {
     /// The dead letters to be written in this step: of what sources have read, or those that the log
     /// refused before. Sources stand still until these are written: what was met is not lost.
@@ -61,9 +64,12 @@ impl Coordinator {
         let Some(Object::Source(object)) = self.catalog.get(source).map(Arc::as_ref) else {
             return None;
         };
-        for row in rows {
+        for row in rows.iter().take(LOGGED_MAX) {
             tracing::warn!(source = %object.name, offset = row.offset, error = %row.error,
                 "a record cannot be decoded");
+        }
+        if let Some(more) = rows.len().checked_sub(LOGGED_MAX).filter(|more| *more > 0) {
+            tracing::warn!(source = %object.name, more, "more records cannot be decoded");
         }
         if !matches!(object.definition.on_error, OnError::DeadLetter { .. }) {
             return None;

@@ -223,8 +223,11 @@ impl Coordinator {
 
     fn serve(&mut self, request: Request) {
         match request {
-            Request::Read { relations, reply } => {
-                self.readings.push(Reading::Rows { relations, reply });
+            Request::Read { relations, others, reply } => {
+                self.readings.push(Reading::Rows { relations, others, reply });
+            }
+            Request::Lookup { table, keys, reply } => {
+                let _ = reply.send(self.lookup(table, &keys));
             }
             Request::Subscribe { relation, reply } => {
                 self.readings.push(Reading::Subscribe { relation, reply });

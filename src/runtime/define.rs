@@ -10,7 +10,7 @@ use super::request::Definition;
 use super::source::{Feed, Progress};
 use super::table::Table;
 use crate::catalog::{Change, Object};
-use crate::connector;
+use crate::connector::{self, SourceSpec};
 use crate::error::{Error, Result};
 use crate::plan::node::{Node, NodeKind};
 use crate::types::{Epoch, ObjectId};
@@ -88,7 +88,11 @@ impl Coordinator {
             self.commands.push(Command::DropView { view: id });
         }
         self.watched.remove(&id);
-        self.feeds.remove(&id);
+        let read = self.feeds.remove(&id).is_some();
+        if self.recovered_positions.remove(&id).is_some() || read {
+            self.positions.retain(|(source, _)| *source != id);
+            self.positions.push((id, String::new()));
+        }
         if self.tables.remove(&id).is_some()
             && let Some(store) = &mut self.store
             && let Err(error) = store.drop_table(id)
@@ -98,10 +102,15 @@ impl Coordinator {
         self.stop_unread_feeds();
     }
 
-    /// A source runs while a view reads it.
+    /// A source runs while a view reads it. How far it was read stays known: its bad records were met.
     fn stop_unread_feeds(&mut self) {
         let views = &self.views;
-        self.feeds.retain(|source, _| views.values().any(|view| view.scans.contains(source)));
+        let read = |source: &ObjectId| views.values().any(|view| view.scans.contains(source));
+        for (source, feed) in self.feeds.extract_if(.., |source, _| !read(source)) {
+            if feed.progress.position.is_some() {
+                self.recovered_positions.insert(source, feed.progress.text());
+            }
+        }
     }
 
     fn create_view(&mut self, view: ObjectId, sql: String, plan: Arc<Node>) {
@@ -163,20 +172,13 @@ impl Coordinator {
         };
         let spec = super::source::spec(object);
         if !self.feeds.contains_key(&source) {
-            let recovered = self.recovered_positions.remove(&source);
-            let progress =
-                recovered.map_or_else(|| Ok(Progress::default()), |text| Progress::of_text(&text));
-            let opened = progress.and_then(|progress| {
-                let reader = connector::open(&spec, progress.position.as_ref())?;
-                Ok(Feed::start(reader, progress, &self.feeding))
+            let name = object.name.clone();
+            let feed = self.open_feed(source, &spec).unwrap_or_else(|(error, progress)| {
+                tracing::error!(%error, source = %name, "the source cannot be opened");
+                let mut failed = Feed::failed(error);
+                failed.progress = progress;
+                failed
             });
-            let feed = match opened {
-                Ok(feed) => feed,
-                Err(error) => {
-                    tracing::error!(%error, source = %object.name, "the source cannot be opened");
-                    Feed::failed(error)
-                }
-            };
             self.feeds.insert(source, feed);
         }
         let standing = self.feeds.get(&source).and_then(|feed| feed.progress.position.clone());
@@ -191,6 +193,21 @@ impl Coordinator {
             Err(error) => Feed::failed(error),
         };
         Ok(Some(Fill { relation: source, rows: FillRows::Source(Box::new(feed)) }))
+    }
+
+    /// A feed that reads on from where the source was left. An error comes with how far that is.
+    fn open_feed(
+        &mut self,
+        source: ObjectId,
+        spec: &SourceSpec,
+    ) -> std::result::Result<Feed, (Error, Progress)> {
+        let recovered = self.recovered_positions.remove(&source);
+        let progress = recovered.map(|text| Progress::of_text(&text)).transpose();
+        let progress = progress.map_err(|error| (error, Progress::default()))?.unwrap_or_default();
+        match connector::open(spec, progress.position.as_ref()) {
+            Ok(reader) => Ok(Feed::start(reader, progress, &self.feeding)),
+            Err(error) => Err((error, progress)),
+        }
     }
 
     /// Feeds existing rows to views being filled: (view, relation, rows).

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::RecordBatch;
 use tokio::sync::{mpsc, oneshot};
 
 use super::request::{Definition, Request, Snapshot, Status, SubscriptionItem, Write, Written};
@@ -50,8 +51,29 @@ impl Runtime {
     /// # Errors
     /// 42P01 for a relation that is gone, 55000 for a view that has failed.
     pub async fn read(&self, relations: &[ObjectId]) -> Result<Snapshot> {
+        self.read_with(relations, vec![]).await
+    }
+
+    /// The same with those of `others` that can be read: that are there, filled, and have not failed.
+    ///
+    /// # Errors
+    /// As [`Runtime::read`].
+    pub async fn read_with(
+        &self,
+        relations: &[ObjectId],
+        others: Vec<ObjectId>,
+    ) -> Result<Snapshot> {
         let relations = relations.to_vec();
-        self.ask(|reply| Request::Read { relations, reply }).await?
+        self.ask(|reply| Request::Read { relations, others, reply }).await?
+    }
+
+    /// The rows of a table that have the primary keys `keys` (a batch of the key's columns), as of an
+    /// epoch that includes every write acknowledged before. The cost is that of the rows found.
+    ///
+    /// # Errors
+    /// 42P01 for a table that is gone.
+    pub async fn lookup(&self, table: ObjectId, keys: RecordBatch) -> Result<Snapshot> {
+        self.ask(|reply| Request::Lookup { table, keys, reply }).await?
     }
 
     /// Changes the catalog durably and the operator graph with it. New views are filled in the

@@ -13,6 +13,7 @@ mod preview;
 mod publish;
 pub mod request;
 mod retention;
+mod same_key;
 pub mod source;
 mod status;
 mod table;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use arrow::array::RecordBatch;
 use tokio::sync::{mpsc, oneshot};
 
 use super::command::{Command, Report};
@@ -21,7 +22,11 @@ type Items = mpsc::Receiver<Result<SubscriptionItem>>;
 /// A read that waits until everything it reads is ready.
 pub(super) enum Reading {
     /// Collections.
-    Rows { relations: Vec<ObjectId>, reply: oneshot::Sender<Result<Snapshot>> },
+    Rows {
+        relations: Vec<ObjectId>,
+        others: Vec<ObjectId>,
+        reply: oneshot::Sender<Result<Snapshot>>,
+    },
     /// A collection and its changes.
     Subscribe { relation: ObjectId, reply: oneshot::Sender<Result<Items>> },
 }
@@ -72,13 +77,19 @@ impl Coordinator {
     pub(super) fn answer_readings(&mut self) {
         let mut waiting = vec![];
         let mut answerable = vec![];
-        for reading in std::mem::take(&mut self.readings) {
+        for mut reading in std::mem::take(&mut self.readings) {
             if reading.abandoned() {
                 continue;
             }
             let ready = reading.relations().iter().map(|&id| self.ready(id));
             match ready.collect::<Result<Vec<bool>>>() {
-                Ok(ready) if ready.iter().all(|&ready| ready) => answerable.push(reading),
+                Ok(ready) if ready.iter().all(|&ready| ready) => {
+                    if let Reading::Rows { relations, others, .. } = &mut reading {
+                        others.retain(|&id| matches!(self.ready(id), Ok(true)));
+                        relations.append(others);
+                    }
+                    answerable.push(reading);
+                }
                 Ok(_) => waiting.push(reading),
                 Err(error) => match reading {
                     Reading::Rows { reply, .. } => drop(reply.send(Err(error))),
@@ -96,7 +107,7 @@ impl Coordinator {
         let published = self.publish(&wanted);
         for reading in answerable {
             match reading {
-                Reading::Rows { relations, reply } => {
+                Reading::Rows { relations, reply, .. } => {
                     let snapshot = published.clone().and_then(|()| self.snapshot(&relations));
                     let _ = reply.send(snapshot);
                 }
@@ -122,6 +133,16 @@ impl Coordinator {
                 let _ = reply.send(Ok(self.epoch));
             }
         }
+    }
+
+    /// Rows of a table by primary key: what is in the log, without waiting for the tick.
+    pub(super) fn lookup(&self, table: ObjectId, keys: &RecordBatch) -> Result<Snapshot> {
+        self.ready(table)?;
+        let rows = self.tables.get(&table).ok_or_else(|| {
+            Error::internal(format!("relation {table} has no primary key to look up rows by"))
+        })?;
+        let relations = vec![(table, rows.lookup(keys)?)];
+        Ok(Snapshot { epoch: self.epoch, relations, versions: vec![(table, rows.version)] })
     }
 
     fn subscribe(&mut self, relation: ObjectId) -> Result<Items> {

@@ -172,7 +172,14 @@ pub(super) enum Request {
     /// [`super::Runtime::write`].
     Write { write: Write, reply: oneshot::Sender<Result<Written>> },
     /// [`super::Runtime::read`].
-    Read { relations: Vec<ObjectId>, reply: oneshot::Sender<Result<Snapshot>> },
+    Read {
+        relations: Vec<ObjectId>,
+        /// More of them, if they can be read.
+        others: Vec<ObjectId>,
+        reply: oneshot::Sender<Result<Snapshot>>,
+    },
+    /// [`super::Runtime::lookup`].
+    Lookup { table: ObjectId, keys: RecordBatch, reply: oneshot::Sender<Result<Snapshot>> },
     /// [`super::Runtime::define`].
     Define { definition: Definition, reply: oneshot::Sender<Result<Epoch>> },
     /// [`super::Runtime::subscribe`].

@@ -12,10 +12,11 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::request::{ChangeKind, Conflict};
 use super::retention::Retaining;
+use super::same_key::Groups;
 use crate::catalog;
 use crate::error::{Error, Result, SqlState};
 use crate::state::{Arrangement, Batches, Matches};
-use crate::types::key::{KeyBatch, KeyEncoder, Keys};
+use crate::types::key::{KeyBatch, KeyEncoder};
 use crate::types::{Delta, definition};
 
 /// A table's rows.
@@ -89,6 +90,18 @@ impl Table {
             }
             Rows::Indexed(rows) => rows.contents(),
         }
+    }
+
+    /// The rows whose primary keys are among `keys`, which has the columns of the key only.
+    pub(super) fn lookup(&self, keys: &RecordBatch) -> Result<Vec<Delta>> {
+        let columns: Vec<usize> = (0..keys.num_columns()).collect();
+        let mut matches = Matches::default();
+        let rows = self.indexed()?;
+        rows.probe(&self.encoder.encode_batch(keys, &columns)?, true, &mut matches);
+        // A key may have been asked for twice.
+        matches.state.sort_unstable();
+        matches.state.dedup();
+        Ok(vec![Delta::insert(rows.gather_batch(&matches.state)?)])
     }
 
     /// Number of rows.
@@ -208,11 +221,10 @@ impl Table {
         if let Some(&row) = self.probe(rows)?.probe.first() {
             return Err(self.duplicate_key(rows, row as usize));
         }
-        let passes = occurrences(&self.keys(rows)?);
-        if let Some(row) = passes.iter().position(|&pass| pass > 0) {
-            return Err(self.duplicate_key(rows, row));
+        match Groups::new(&self.keys(rows)?).repeated() {
+            Some(row) => Err(self.duplicate_key(rows, row)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn duplicate_key(&self, rows: &RecordBatch, row: usize) -> Error {
@@ -233,26 +245,27 @@ impl Table {
 
     /// The first occurrence of each key that the table does not have.
     fn without_existing(&self, rows: &RecordBatch) -> Result<RecordBatch> {
-        let mut passes = occurrences(&self.keys(rows)?);
+        let groups = Groups::new(&self.keys(rows)?);
+        let mut stored = vec![false; rows.num_rows()];
         for row in self.probe(rows)?.probe {
-            passes[row as usize] = u32::MAX;
+            stored[row as usize] = true;
         }
-        pick(rows, &passes, 0)
+        let fresh = groups.firsts().iter().copied().filter(|&row| !stored[row as usize]);
+        let fresh = UInt32Array::from_iter_values(fresh);
+        if fresh.len() == rows.num_rows() {
+            Ok(rows.clone())
+        } else {
+            Ok(take_record_batch(rows, &fresh)?)
+        }
     }
 
-    /// Replaces by key. Rows of equal key within the batch are applied one after another.
+    /// Replaces by key. Rows of equal key within the batch count as applied one after another.
     fn upsert(&mut self, rows: &RecordBatch, conflict: Conflict) -> Result<Applied> {
-        let passes = occurrences(&self.keys(rows)?);
-        let last = passes.iter().copied().max().unwrap_or(0);
-        let mut applied =
-            Applied { deltas: vec![], count: rows.num_rows() as u64, inserted: Some(rows.clone()) };
-        for pass in 0..=last {
-            let batch = pick(rows, &passes, pass)?;
-            let deltas = self.replacements(batch, conflict)?;
-            self.commit(&deltas)?;
-            applied.deltas.extend(deltas);
-        }
-        Ok(applied)
+        let groups = Groups::new(&self.keys(rows)?);
+        let batch = if groups.distinct() { rows.clone() } else { groups.merged(rows, conflict)? };
+        let deltas = self.replacements(batch, conflict)?;
+        self.commit(&deltas)?;
+        Ok(Applied { deltas, count: rows.num_rows() as u64, inserted: Some(rows.clone()) })
     }
 
     /// Retractions and insertions that put `rows`, whose keys are distinct, into the table.
@@ -386,32 +399,6 @@ fn signs(delta: &Delta, wanted: impl Fn(i64) -> bool) -> BooleanArray {
 /// Sum of the weights' magnitudes.
 fn total(delta: &Delta) -> u64 {
     (0..delta.rows()).map(|row| delta.weight(row).unsigned_abs()).sum()
-}
-
-/// Per row, how many rows before it in the batch have the same key.
-fn occurrences(keys: &KeyBatch) -> Vec<u32> {
-    fn count<K: std::hash::Hash + Eq>(keys: impl Iterator<Item = K>) -> Vec<u32> {
-        let mut seen: HashMap<K, u32> = HashMap::new();
-        keys.map(|key| {
-            let times = seen.entry(key).or_insert(0);
-            *times += 1;
-            *times - 1
-        })
-        .collect()
-    }
-    match &keys.keys {
-        Keys::Fixed(values) => count(values.iter()),
-        Keys::Rows(rows) => count(rows.iter()),
-    }
-}
-
-/// The rows of pass `pass`.
-fn pick(rows: &RecordBatch, passes: &[u32], pass: u32) -> Result<RecordBatch> {
-    if passes.iter().all(|&at| at == pass) {
-        return Ok(rows.clone());
-    }
-    let mask: BooleanArray = passes.iter().map(|&at| Some(at == pass)).collect();
-    Ok(arrow::compute::filter_record_batch(rows, &mask)?)
 }
 
 fn display(column: &ArrayRef, row: usize) -> String {

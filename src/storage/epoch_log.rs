@@ -6,21 +6,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::disk::Disk;
 use super::log::{Failure, Log, Mark, Tail};
 use super::record::{CLOSED, COMMIT, FLOOR, Kind, Record};
 use crate::error::{Error, Result, SqlState};
 use crate::types::{Epoch, ObjectId};
 
-const FOLDER: &str = "epochs";
+/// Folder of the epoch log.
+pub(super) const FOLDER: &str = "epochs";
 
 /// The epoch log, and what it says.
 pub(super) struct EpochLog {
     pub(super) log: Log,
     /// Last recorded position of each source.
     pub(super) positions: BTreeMap<ObjectId, String>,
-    /// Where the log ended before it was closed in order.
-    closed: Option<Mark>,
+    /// If it was closed in order: where it ended before, and the files of the other logs with their sizes.
+    closed: Option<(Mark, Vec<(String, u64)>)>,
     floor: Epoch,
     complete: BTreeSet<Epoch>,
 }
@@ -28,11 +32,12 @@ pub(super) struct EpochLog {
 impl EpochLog {
     pub(super) fn open(disk: &mut dyn Disk, now_us: i64) -> Result<EpochLog, Failure> {
         let mut positions = BTreeMap::new();
-        let (mut floor, mut complete, mut last) = (Epoch(0), BTreeSet::new(), None);
+        let (mut floor, mut complete, mut closing) = (Epoch(0), BTreeSet::new(), None);
         let tail = Tail { clean: false, committed: &|_| true };
         let log = Log::open(disk, FOLDER, tail, &mut |found, payload| {
-            last = Some(found.clone());
+            closing = None;
             if found.has(CLOSED) {
+                closing = Some((found.clone(), decode(payload)?));
                 return Ok(());
             }
             if found.has(FLOOR) {
@@ -49,24 +54,30 @@ impl EpochLog {
             Some(log) => log,
             None => Log::create(disk, FOLDER, Kind::Epochs, Vec::new(), now_us)?,
         };
-        let closed = last.filter(|found| found.has(CLOSED)).map(|found| log.mark_before(&found));
+        let closed = closing.map(|(found, files)| (log.mark_before(&found), files));
         Ok(EpochLog { log, positions, closed, floor, complete })
     }
 
-    /// Whether all logs were closed in order.
-    pub(super) fn closed(&self) -> bool {
-        self.closed.is_some()
+    /// Whether all logs were closed in order; then their files, with the sizes that they had.
+    pub(super) fn closed(&self) -> Option<&[(String, u64)]> {
+        self.closed.as_ref().map(|(_, files)| files.as_slice())
     }
 
     /// Takes back that the logs are closed: before anything is written to them. Needs no space.
-    pub(super) fn reopen(&mut self) -> Result<(), Failure> {
-        self.closed.take().map_or(Ok(()), |mark| self.log.rollback(mark))
+    pub(super) fn reopen(&mut self, disk: &mut dyn Disk) -> Result<(), Failure> {
+        self.closed.take().map_or(Ok(()), |(mark, _)| self.log.cut_back(disk, mark))
     }
 
-    /// Says that all logs are closed.
-    pub(super) fn close(&mut self, last: Epoch) -> Result<(), Failure> {
-        let payload = encode(&[])?;
-        self.log.append(&[Record { epoch: last, count: 1, flags: COMMIT | CLOSED, payload }])?;
+    /// Says that all logs are closed, and which `files` with which sizes they consist of.
+    pub(super) fn close(
+        &mut self,
+        disk: &mut dyn Disk,
+        last: Epoch,
+        files: &[(String, u64)],
+    ) -> Result<(), Failure> {
+        let payload = encode(&files)?;
+        self.log
+            .append(disk, &[Record { epoch: last, count: 1, flags: COMMIT | CLOSED, payload }])?;
         self.log.sync()
     }
 
@@ -103,11 +114,12 @@ impl EpochLog {
     /// Appends the record that completes `epoch`; not durable yet.
     pub(super) fn append(
         &mut self,
+        disk: &mut dyn Disk,
         epoch: Epoch,
         positions: &[(ObjectId, String)],
     ) -> Result<(), Failure> {
-        let payload = encode(positions)?;
-        self.log.append(&[Record { epoch, count: 1, flags: COMMIT, payload }])
+        let payload = encode(&positions)?;
+        self.log.append(disk, &[Record { epoch, count: 1, flags: COMMIT, payload }])
     }
 
     /// The appended record stands.
@@ -128,11 +140,11 @@ fn merge(all: &mut BTreeMap<ObjectId, String>, new: Vec<(ObjectId, String)>) {
     }
 }
 
-fn encode(positions: &[(ObjectId, String)]) -> Result<Vec<u8>> {
-    serde_json::to_vec(positions).map_err(|error| Error::internal(error.to_string()))
+fn encode(content: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(content).map_err(|error| Error::internal(error.to_string()))
 }
 
-fn decode(payload: &[u8]) -> Result<Vec<(ObjectId, String)>> {
+fn decode<T: DeserializeOwned>(payload: &[u8]) -> Result<T> {
     serde_json::from_slice(payload).map_err(|error| {
         Error::new(SqlState::DataCorrupted, "a record of the epoch log cannot be decoded")
             .detail(error.to_string())

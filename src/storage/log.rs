@@ -6,9 +6,8 @@
 //! 3. Only the last segment can have a torn or uncommitted tail; it is cut off, durably, at open.
 
 use super::disk::{Disk, DiskFile, io_error};
-use super::record::{
-    COMMIT, FLOOR, FRAME_SIZE, Found, Header, Kind, Record, damaged, record_at, record_behind,
-};
+use super::record::{COMMIT, FLOOR, FRAME_SIZE, Found, Header, Kind, Record, damaged, record_at};
+use super::tail::record_behind;
 use crate::error::{Error, Result};
 use crate::types::Epoch;
 
@@ -60,7 +59,9 @@ pub(super) struct Log {
     /// Closed segments, oldest first.
     pub(super) closed: Vec<Segment>,
     active: Segment,
-    file: Box<dyn DiskFile>,
+    /// The active segment's file, while it is being written to: there may be more logs than a process may
+    /// have files.
+    file: Option<Box<dyn DiskFile>>,
     next_offset: u64,
 }
 
@@ -76,8 +77,9 @@ impl Log {
         disk.create_folder(folder).map_err(|error| refused(&error, "create", folder))?;
         let log_id = uuid::Uuid::new_v4().as_u64_pair().0;
         let header = Header { kind, log_id, base_offset: 0, created_us: now_us, schema };
-        let (active, file) = new_segment(disk, folder, header, &[])?;
-        Ok(Log { folder: folder.to_owned(), closed: Vec::new(), active, file, next_offset: 0 })
+        let (active, _) = new_segment(disk, folder, header, &[])?;
+        let folder = folder.to_owned();
+        Ok(Log { folder, closed: Vec::new(), active, file: None, next_offset: 0 })
     }
 
     /// Opens the log in `folder`: checks every record, cuts off the tail that was never
@@ -117,14 +119,32 @@ impl Log {
             segments.push(Segment { header, size: end as u64 });
         }
         let Some(active) = segments.pop() else { return Ok(None) };
-        let path = format!("{folder}/{}", segment_name(active.header.base_offset));
-        let file = disk.open(&path).map_err(|error| io_error(&error, &format!("open {path}")))?;
-        Ok(Some(Log { folder: folder.to_owned(), closed: segments, active, file, next_offset }))
+        let folder = folder.to_owned();
+        Ok(Some(Log { folder, closed: segments, active, file: None, next_offset }))
+    }
+
+    /// The file that records are appended to.
+    fn writing(&mut self, disk: &mut dyn Disk) -> Result<&mut dyn DiskFile, Failure> {
+        if self.file.is_none() {
+            let path = format!("{}/{}", self.folder, segment_name(self.active.header.base_offset));
+            self.file = Some(disk.open(&path).map_err(|error| refused(&error, "open", &path))?);
+        }
+        Ok(&mut **self.file.as_mut().expect("just opened"))
+    }
+
+    /// Closes the file that records are appended to, until the next ones come.
+    pub(super) fn release(&mut self) {
+        self.file = None;
     }
 
     /// Schema of the newest segment.
     pub(super) fn schema(&self) -> &[u8] {
         &self.active.header.schema
+    }
+
+    /// Offset of the first row that is still there.
+    pub(super) fn first_offset(&self) -> u64 {
+        self.closed.first().unwrap_or(&self.active).header.base_offset
     }
 
     /// Bytes of all segments.
@@ -165,16 +185,21 @@ impl Log {
             ..self.active.header.clone()
         };
         let (active, file) = new_segment(disk, &self.folder, header, first)?;
-        self.file = file;
+        self.file = Some(file);
         self.next_offset += first.iter().map(|record| u64::from(record.count)).sum::<u64>();
         self.closed.push(std::mem::replace(&mut self.active, active));
         Ok(true)
     }
 
     /// Appends records with one write; not durable yet.
-    pub(super) fn append(&mut self, records: &[Record]) -> Result<(), Failure> {
+    pub(super) fn append(
+        &mut self,
+        disk: &mut dyn Disk,
+        records: &[Record],
+    ) -> Result<(), Failure> {
         let (bytes, next_offset) = encode(&self.active.header, self.next_offset, records)?;
-        self.file.append(&bytes).map_err(|error| refused(&error, "write to", &self.folder))?;
+        let written = self.writing(disk)?.append(&bytes);
+        written.map_err(|error| refused(&error, "write to", &self.folder))?;
         self.active.size += bytes.len() as u64;
         self.next_offset = next_offset;
         Ok(())
@@ -182,15 +207,24 @@ impl Log {
 
     /// Makes appended records durable.
     pub(super) fn sync(&mut self) -> Result<(), Failure> {
-        self.file.sync().map_err(|error| unknown(&error, "sync", &self.folder))
+        let synced = self.file.as_mut().map_or(Ok(()), |file| file.sync());
+        synced.map_err(|error| unknown(&error, "sync", &self.folder))
     }
 
     /// Removes what was appended since `mark`, durably.
     pub(super) fn rollback(&mut self, mark: Mark) -> Result<(), Failure> {
         self.active.size = mark.size;
         self.next_offset = mark.next_offset;
-        let cut = self.file.truncate(mark.size).and_then(|()| self.file.sync());
+        // Without a file nothing was appended.
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let cut = file.truncate(mark.size).and_then(|()| file.sync());
         cut.map_err(|error| unknown(&error, "roll back", &self.folder))
+    }
+
+    /// Removes what has been there since `mark`, durably, before anything is appended.
+    pub(super) fn cut_back(&mut self, disk: &mut dyn Disk, mark: Mark) -> Result<(), Failure> {
+        self.writing(disk)?;
+        self.rollback(mark)
     }
 
     /// Removes the oldest `count` closed segments. One that cannot be removed now is harmless, as long
@@ -206,10 +240,12 @@ impl Log {
         Ok(())
     }
 
-    /// Paths of all segments, oldest first.
-    pub(super) fn paths(&self) -> impl Iterator<Item = String> {
-        let all = self.closed.iter().chain(std::iter::once(&self.active));
-        all.map(|segment| format!("{}/{}", self.folder, segment_name(segment.header.base_offset)))
+    /// Paths of all segments and their sizes, oldest first.
+    pub(super) fn files(&self) -> impl Iterator<Item = (String, u64)> {
+        self.closed.iter().chain(std::iter::once(&self.active)).map(|segment| {
+            let name = segment_name(segment.header.base_offset);
+            (format!("{}/{name}", self.folder), segment.size)
+        })
     }
 }
 

@@ -11,6 +11,7 @@ mod log;
 mod record;
 mod store;
 mod table_log;
+mod tail;
 
 pub use disk::{DirectoryDisk, Disk, Fault, FaultyDisk, MemoryDisk};
 pub use store::{Recovered, Retention, Store, StoreOptions};

@@ -25,6 +25,9 @@ pub(super) const FLOOR: u32 = 4;
 /// All logs were closed in order; the next start takes this record away.
 pub(super) const CLOSED: u32 = 8;
 
+/// All flags there are.
+pub(super) const KNOWN_FLAGS: u32 = COMMIT | WEIGHTS | FLOOR | CLOSED;
+
 /// What a log holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
@@ -205,11 +208,6 @@ pub(super) fn record_at(bytes: &[u8], at: usize, seed: u32) -> Option<Found> {
         payload: at + FRAME_SIZE..at + 8 + length,
         end,
     })
-}
-
-/// Whether any whole record begins behind `at`: then what is at `at` is damage, not a torn tail.
-pub(super) fn record_behind(bytes: &[u8], at: usize, seed: u32) -> bool {
-    (padded(at + 1)..bytes.len()).step_by(8).any(|at| record_at(bytes, at, seed).is_some())
 }
 
 /// XX001 for `path` at byte `at`.

@@ -6,19 +6,22 @@
 //!    written and synced after all of them, is the commit.
 //! 3. What a crash leaves without its commit is cut off at the next start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
 use super::disk::{Disk, io_error};
-use super::epoch_log::EpochLog;
+use super::epoch_log::{self, EpochLog};
 use super::log::{Failure, Log, Mark, Tail};
-use super::record::{COMMIT, Kind, Record};
+use super::record::{COMMIT, Kind, Record, damaged};
 use super::table_log::{self, TableLog};
 use crate::clock::Clock;
 use crate::error::{Error, Result, SqlState};
 use crate::types::{Delta, Epoch, ObjectId};
+
+/// Most tables whose files are kept open.
+const OPEN_MAX: usize = 128;
 
 /// Folder of the catalog's log.
 const CATALOG: &str = "catalog";
@@ -66,6 +69,8 @@ pub struct Store {
     catalog: Log,
     epochs: EpochLog,
     tables: BTreeMap<ObjectId, TableLog>,
+    /// Tables of which files are open.
+    open: BTreeSet<ObjectId>,
     last: Epoch,
     poisoned: Option<Error>,
     abandoned: bool,
@@ -79,9 +84,10 @@ impl Store {
     /// were acknowledged are damaged.
     pub fn open(mut disk: Box<dyn Disk>, options: StoreOptions) -> Result<(Store, Recovered)> {
         disk.lock()?;
+        refuse_missing(&*disk)?;
         let now_us = options.clock.now_us();
         let mut epochs = EpochLog::open(&mut *disk, now_us).map_err(reason)?;
-        let clean = epochs.closed();
+        let clean = epochs.closed().is_some();
         let mut records = Vec::new();
         let tail = Tail { clean, committed: &|_| false };
         let catalog = Log::open(&mut *disk, CATALOG, tail, &mut |_, payload| {
@@ -94,6 +100,10 @@ impl Store {
                 .map_err(reason)?,
         };
         let names = disk.list("log").map_err(|error| io_error(&error, "list the logs"))?;
+        for half in names.iter().filter(|name| name.ends_with(table_log::DROPPED)) {
+            let path = format!("log/{half}");
+            disk.remove(&path).map_err(|error| io_error(&error, &format!("remove {path}")))?;
+        }
         let ids: Vec<_> = names.iter().filter_map(|name| name.parse().ok().map(ObjectId)).collect();
         let mut tables = BTreeMap::new();
         for &table in &ids {
@@ -103,8 +113,12 @@ impl Store {
                 tables.insert(table, log);
             }
         }
+        if let Some(files) = epochs.closed() {
+            let logs = tables.values().flat_map(TableLog::files).chain(catalog.files());
+            refuse_shorter(files, &logs.collect())?;
+        }
         // ORDER: after all logs were checked, or a second start would take damage for a torn tail.
-        epochs.reopen().map_err(reason)?;
+        epochs.reopen(&mut *disk).map_err(reason)?;
         let last = tables.values().map(|table| table.last).max().unwrap_or_default();
         let last = last.max(epochs.last());
         let source_positions =
@@ -116,6 +130,7 @@ impl Store {
             catalog,
             epochs,
             tables,
+            open: BTreeSet::new(),
             last,
             poisoned: None,
             abandoned: false,
@@ -131,7 +146,8 @@ impl Store {
         self.check_poison()?;
         let mark = self.catalog.mark();
         let record = Record { epoch: self.last, count: 1, flags: COMMIT, payload: record.to_vec() };
-        let appended = self.catalog.append(&[record]).and_then(|()| self.catalog.sync());
+        let appended = self.catalog.append(&mut *self.disk, &[record]);
+        let appended = appended.and_then(|()| self.catalog.sync());
         let undone = match appended {
             Err(Failure::Refused(_)) => self.catalog.rollback(mark),
             _ => Ok(()),
@@ -165,7 +181,13 @@ impl Store {
     pub fn drop_table(&mut self, table: ObjectId) -> Result<()> {
         self.tables.remove(&table);
         let folder = table_log::folder(table);
-        let removed = self.disk.remove(&folder).and_then(|()| self.disk.sync_folder("log"));
+        let dropped = format!("{folder}{}", table_log::DROPPED);
+        // ORDER: renamed first: with some of its files left a table would look damaged.
+        let renamed = match self.disk.rename(&folder, &dropped) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => self.disk.sync_folder("log"),
+        };
+        let removed = renamed.and_then(|()| self.disk.remove(&dropped));
         removed.map_err(|error| io_error(&error, &format!("remove {folder}")))
     }
 
@@ -207,6 +229,7 @@ impl Store {
         for table in touched.keys() {
             self.tables.get_mut(table).expect("it was written to").last = epoch;
         }
+        self.release_files(&touched.into_keys().collect());
         Ok(())
     }
 
@@ -274,7 +297,7 @@ impl Store {
             let log = self.tables.get_mut(table).expect("just found").partition(epoch);
             log.roll(&mut *self.disk, size_max, now_us, &[])?;
             marks.push((Some(*table), log.mark()));
-            log.append(records)?;
+            log.append(&mut *self.disk, records)?;
         }
         for (table, _) in &encoded {
             self.tables.get_mut(table).expect("just found").partition(epoch).sync()?;
@@ -282,7 +305,7 @@ impl Store {
         if in_epoch_log {
             self.epochs.roll(&mut *self.disk, size_max, now_us, self.last)?;
             marks.push((None, self.epochs.log.mark()));
-            self.epochs.append(epoch, positions)?;
+            self.epochs.append(&mut *self.disk, epoch, positions)?;
             if !touched.is_empty() {
                 self.epochs.log.sync()?;
             }
@@ -292,6 +315,17 @@ impl Store {
 
     fn commits_in_epoch_log(&self, tables: usize, positions: &[(ObjectId, String)]) -> bool {
         tables != 1 || !positions.is_empty()
+    }
+
+    /// Closes the files of tables that were not `written` to just now, if too many are open.
+    fn release_files(&mut self, written: &BTreeSet<ObjectId>) {
+        self.open.extend(written);
+        if self.open.len() <= OPEN_MAX {
+            return;
+        }
+        for table in std::mem::replace(&mut self.open, written.clone()).difference(written) {
+            self.tables.get_mut(table).into_iter().for_each(TableLog::release);
+        }
     }
 
     /// Takes back what a refused commit has written.
@@ -348,10 +382,48 @@ impl Drop for Store {
         if self.abandoned || self.poisoned.is_some() || std::thread::panicking() {
             return;
         }
-        if let Err(failure) = self.epochs.close(self.last) {
+        let logs = self.tables.values().flat_map(TableLog::files).chain(self.catalog.files());
+        let files: Vec<(String, u64)> = logs.collect();
+        if let Err(failure) = self.epochs.close(&mut *self.disk, self.last, &files) {
             tracing::warn!(error = %reason(failure), "the logs could not be closed in order");
         }
     }
+}
+
+/// A directory that has lost one of its logs must not pass for a new one.
+fn refuse_missing(disk: &dyn Disk) -> Result<()> {
+    let there = |folder: &str| {
+        let names = disk.list(folder).map_err(|error| io_error(&error, &format!("list {folder}")));
+        names.map(|names| !names.is_empty())
+    };
+    let (epochs, catalog, tables) = (there(epoch_log::FOLDER)?, there(CATALOG)?, there("log")?);
+    let lost = match (epochs, catalog, tables) {
+        (false, true, _) | (false, _, true) => epoch_log::FOLDER,
+        (_, false, true) => CATALOG,
+        _ => return Ok(()),
+    };
+    Err(missing(lost))
+}
+
+/// No file may be shorter than it was when the logs were closed, or be gone.
+fn refuse_shorter(closed: &[(String, u64)], found: &BTreeMap<String, u64>) -> Result<()> {
+    for (path, size) in closed {
+        match found.get(path) {
+            None => return Err(missing(path)),
+            Some(found) if found == size => {}
+            Some(&found) => {
+                let at = usize::try_from(found.min(*size)).unwrap_or(usize::MAX);
+                return Err(damaged(path, at, "it does not end where it ended"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// XX001 for something that is not there.
+fn missing(path: &str) -> Error {
+    Error::new(SqlState::DataCorrupted, format!("\"{path}\" of the data directory is missing"))
+        .hint("Restore the data directory from a backup, and check the disk.")
 }
 
 fn reason(failure: Failure) -> Error {
@@ -360,5 +432,7 @@ fn reason(failure: Failure) -> Error {
     }
 }
 
+#[cfg(test)]
+mod loss_tests;
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,9 @@ use super::record::{COMMIT, Found, Header, Kind, Record, damaged};
 use crate::error::Result;
 use crate::types::{Delta, Epoch, ObjectId};
 
+/// Ending of the folder of a table that is being removed.
+pub(super) const DROPPED: &str = ".dropped";
+
 /// The log of one table.
 pub(super) struct TableLog {
     folder: String,
@@ -77,12 +80,22 @@ impl TableLog {
         let codec = Codec::decode_schema(first.schema())?;
         let base = names.iter().filter_map(|name| base_epoch(name)).max();
         let base = base.map(|epoch| (epoch, format!("{folder}/{}", base_name(epoch))));
+        if base.is_none() && partitions.iter().any(|log| log.first_offset() > 0) {
+            let what = "the base that holds the rows of older segments is missing";
+            return Err(damaged(&folder, 0, what));
+        }
         last = base.as_ref().map_or(last, |(epoch, _)| last.max(*epoch));
         let base_size = match &base {
             Some((_, path)) => read_segment(disk, path)?.1.len() as u64,
             None => 0,
         };
         Ok(Some(TableLog { folder, partitions, codec, base, base_size, last }))
+    }
+
+    /// Paths of all files and their sizes.
+    pub(super) fn files(&self) -> impl Iterator<Item = (String, u64)> {
+        let base = self.base.iter().map(|(_, path)| (path.clone(), self.base_size));
+        self.partitions.iter().flat_map(Log::files).chain(base)
     }
 
     /// The records of one epoch's deltas; the last of them completes the epoch if `alone`.
@@ -107,6 +120,11 @@ impl TableLog {
         &mut self.partitions[index]
     }
 
+    /// Closes the files that are open for appending.
+    pub(super) fn release(&mut self) {
+        self.partitions.iter_mut().for_each(Log::release);
+    }
+
     /// Hands all deltas to `visit`, oldest epoch first.
     pub(super) fn replay(
         &self,
@@ -121,8 +139,11 @@ impl TableLog {
                 visit(since, base.next()?)?;
             }
         }
-        let mut cursors: Vec<Cursor> =
-            self.partitions.iter().map(|log| Cursor::new(log.paths().collect())).collect();
+        let mut cursors: Vec<Cursor> = self
+            .partitions
+            .iter()
+            .map(|log| Cursor::new(log.files().map(|f| f.0).collect()))
+            .collect();
         loop {
             let mut oldest: Option<(Epoch, usize)> = None;
             for (index, cursor) in cursors.iter_mut().enumerate() {

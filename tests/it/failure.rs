@@ -40,6 +40,9 @@ async fn fails(engine: &Engine, sql: &str) -> String {
 const ERRORS: &str = "SELECT name || ': ' || coalesce(error, '-') FROM stream_catalog.views \
                       ORDER BY name";
 
+/// Views of which workers hold rows.
+const HOLDS: &str = "SELECT name FROM stream_catalog.views WHERE state_bytes > 0 ORDER BY name";
+
 #[tokio::test]
 async fn a_view_that_cannot_be_planned_any_more_says_why() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -104,6 +107,7 @@ async fn a_view_over_a_source_that_is_gone_is_not_empty_but_failed() {
     engine.execute(&sql).await.expect("the objects can be made");
     engine.settle().await.expect("it runs");
     assert_eq!(texts(&engine, "SELECT a FROM v ORDER BY a").await, ["x", "y"]);
+    assert!(texts(&engine, HOLDS).await.contains(&"v".to_owned()));
     engine.shutdown().await.expect("it ends");
     std::fs::rename(&file, folder.path().join("away")).expect("it can be moved");
 
@@ -119,6 +123,10 @@ async fn a_view_over_a_source_that_is_gone_is_not_empty_but_failed() {
     assert!(source[0].contains("in.csv"), "{source:?}");
     engine.execute("INSERT INTO t VALUES ('z')").await.expect("life goes on");
     assert_eq!(texts(&engine, "SELECT a FROM w").await, ["z"]);
+    let left = texts(&engine, HOLDS).await;
+    assert!(!left.contains(&"v".to_owned()), "the workers have let go of what has failed");
+    let block = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT a FROM w; COMMIT";
+    engine.execute(block).await.expect("a failed view keeps nobody from reading others");
     engine.shutdown().await.expect("it ends");
     std::fs::rename(folder.path().join("away"), &file).expect("it can be moved");
 
@@ -172,5 +180,45 @@ async fn a_full_disk_loses_nothing_that_was_acknowledged_and_no_dead_letter() {
     assert_eq!(texts(&engine, "SELECT a FROM t ORDER BY 1").await, ["x", "z"]);
     assert_eq!(texts(&engine, "SELECT payload FROM dead ORDER BY 1").await, ["bad", "worse"]);
     assert_eq!(texts(&engine, "SELECT a FROM v ORDER BY 1").await, ["1", "2"]);
+    engine.shutdown().await.expect("it ends");
+}
+
+#[tokio::test]
+async fn a_bad_record_is_met_once_although_views_come_and_go() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("in.csv");
+    std::fs::write(&file, "a\n1\nbad\n2\n").expect("a file");
+    let data = folder.path().join("data");
+    let engine = open(&data).await;
+    let view = "CREATE MATERIALIZED VIEW v AS SELECT a::text AS a FROM s";
+    let sql = format!(
+        "CREATE TABLE dead (payload text);
+         CREATE SOURCE s (a int) WITH (connector = 'file', path = '{}')
+         FORMAT PLAIN ENCODE CSV ON ERROR DEAD LETTER INTO dead;
+         {view}",
+        file.display()
+    );
+    engine.execute(&sql).await.expect("the objects can be made");
+    engine.settle().await.expect("it runs");
+    let again = format!("DROP MATERIALIZED VIEW v; {view}");
+    engine.execute(&again).await.expect("it can be made again");
+    engine.settle().await.expect("it runs");
+    assert_eq!(texts(&engine, "SELECT a FROM v ORDER BY a").await, ["1", "2"]);
+    assert_eq!(texts(&engine, "SELECT payload FROM dead").await, ["bad"]);
+    engine.shutdown().await.expect("it ends");
+
+    // The same where the source cannot be read when the engine starts.
+    let away = folder.path().join("away");
+    std::fs::rename(&file, &away).expect("it can be moved");
+    let engine = open(&data).await;
+    engine.settle().await.expect("it runs");
+    engine.execute("DROP MATERIALIZED VIEW v").await.expect("it can be dropped");
+    std::fs::rename(&away, &file).expect("it can be moved");
+    engine.execute(view).await.expect("it can be made again");
+    engine.settle().await.expect("it runs");
+    assert_eq!(texts(&engine, "SELECT a FROM v ORDER BY a").await, ["1", "2"]);
+    assert_eq!(texts(&engine, "SELECT payload FROM dead").await, ["bad"]);
+    let counts = "SELECT rows || ' ' || bad_rows FROM stream_catalog.sources";
+    assert_eq!(texts(&engine, counts).await, ["2 1"]);
     engine.shutdown().await.expect("it ends");
 }

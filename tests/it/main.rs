@@ -8,11 +8,13 @@
     reason = "a test says what went wrong by panicking, and a child process by printing"
 )]
 
+mod abandoned;
 mod crash;
 mod failure;
 mod flights;
 mod oracle;
 mod pgwire;
 mod retention;
+mod serve;
 mod session;
 mod tidy;

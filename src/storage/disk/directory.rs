@@ -16,6 +16,8 @@ const LOCK: &str = "LOCK";
 pub struct DirectoryDisk {
     root: PathBuf,
     lock: Option<File>,
+    /// The folder in which something was renamed last, opened before.
+    renamed: Option<(String, File)>,
 }
 
 impl DirectoryDisk {
@@ -29,7 +31,7 @@ impl DirectoryDisk {
         builder.recursive(true).mode(0o700).create(root).map_err(|error| {
             io_error(&error, &format!("create data directory \"{}\"", root.display()))
         })?;
-        Ok(DirectoryDisk { root: root.to_owned(), lock: None })
+        Ok(DirectoryDisk { root: root.to_owned(), lock: None, renamed: None })
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -100,7 +102,12 @@ impl Disk for DirectoryDisk {
     }
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        fs::rename(self.path(from), self.path(to))
+        // ORDER: opened first: when the name has changed there must be no more reason not to sync it.
+        let folder = parent(to);
+        let opened = File::open(self.path(folder))?;
+        fs::rename(self.path(from), self.path(to))?;
+        self.renamed = Some((folder.to_owned(), opened));
+        Ok(())
     }
 
     fn remove(&mut self, path: &str) -> io::Result<()> {
@@ -114,7 +121,10 @@ impl Disk for DirectoryDisk {
     }
 
     fn sync_folder(&mut self, folder: &str) -> io::Result<()> {
-        File::open(self.path(folder))?.sync_all()
+        match self.renamed.take() {
+            Some((renamed, opened)) if renamed == folder => opened.sync_all(),
+            _ => File::open(self.path(folder))?.sync_all(),
+        }
     }
 }
 

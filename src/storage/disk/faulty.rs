@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::{Disk, DiskFile, MemoryDisk, names_in, parent, within};
+use super::{Disk, DiskFile, MemoryDisk, names_in, parent, rename_within, within};
 use crate::error::Result;
 
 /// How an operation fails.
@@ -40,6 +40,8 @@ struct Worlds {
     files: Vec<FaultyContents>,
     live: BTreeMap<String, usize>,
     durable: BTreeMap<String, usize>,
+    /// Folders renamed since the folder that they are in was synced.
+    renamed: Vec<(String, String)>,
     operations: usize,
     planned: Option<(usize, Fault)>,
     dead: bool,
@@ -180,8 +182,10 @@ impl Disk for FaultyDisk {
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
         let mut worlds = self.worlds.lock();
         worlds.step()?;
-        let file = worlds.live.remove(from).ok_or(io::ErrorKind::NotFound)?;
-        worlds.live.insert(to.to_owned(), file);
+        rename_within(&mut worlds.live, from, to)?;
+        if worlds.durable.keys().any(|name| name.starts_with(&format!("{from}/"))) {
+            worlds.renamed.push((from.to_owned(), to.to_owned()));
+        }
         Ok(())
     }
 
@@ -200,6 +204,13 @@ impl Disk for FaultyDisk {
         let mut guard = self.worlds.lock();
         let worlds = &mut *guard;
         worlds.step()?;
+        for (from, to) in std::mem::take(&mut worlds.renamed) {
+            if parent(&from) == folder {
+                rename_within(&mut worlds.durable, &from, &to)?;
+            } else {
+                worlds.renamed.push((from, to));
+            }
+        }
         worlds.durable.retain(|name, _| parent(name) != folder);
         let named = worlds.live.iter().filter(|(name, _)| parent(name) == folder);
         worlds.durable.extend(named.map(|(name, file)| (name.clone(), *file)));

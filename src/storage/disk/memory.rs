@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::{Disk, DiskFile, names_in, within};
+use super::{Disk, DiskFile, names_in, rename_within, within};
 use crate::error::{Error, Result, SqlState};
 
 type Contents = Arc<Mutex<Vec<u8>>>;
@@ -83,10 +83,7 @@ impl Disk for MemoryDisk {
     }
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        let mut shared = self.shared.lock();
-        let contents = shared.files.remove(from).ok_or(io::ErrorKind::NotFound)?;
-        shared.files.insert(to.to_owned(), contents);
-        Ok(())
+        rename_within(&mut self.shared.lock().files, from, to)
     }
 
     fn remove(&mut self, path: &str) -> io::Result<()> {

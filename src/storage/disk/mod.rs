@@ -8,6 +8,7 @@ mod directory;
 mod faulty;
 mod memory;
 
+use std::collections::BTreeMap;
 use std::io;
 
 pub use directory::DirectoryDisk;
@@ -39,7 +40,7 @@ pub trait Disk: Send {
     /// Opens an existing file of `size` bytes to append to it.
     fn open(&mut self, path: &str) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Renames a file, in place of any that is there.
+    /// Renames a file, in place of any that is there, or a folder with everything in it.
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()>;
 
     /// Removes a file, or a folder with everything in it; nothing happens if it is not there.
@@ -81,6 +82,20 @@ fn parent(path: &str) -> &str {
 /// `path`, or a path below it.
 fn within(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Gives what is at `from`, or below it, its new name.
+fn rename_within<T>(files: &mut BTreeMap<String, T>, from: &str, to: &str) -> io::Result<()> {
+    let names: Vec<String> = files.keys().filter(|name| within(name, from)).cloned().collect();
+    if names.is_empty() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    for name in names {
+        if let Some(file) = files.remove(&name) {
+            files.insert(format!("{to}{}", &name[from.len()..]), file);
+        }
+    }
+    Ok(())
 }
 
 /// Names directly in `folder` among `paths`, sorted, once each.

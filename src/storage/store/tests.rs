@@ -9,29 +9,29 @@ use super::*;
 use crate::clock::SimClock;
 use crate::storage::{Fault, FaultyDisk, MemoryDisk};
 
-const A: ObjectId = ObjectId(16384);
-const B: ObjectId = ObjectId(16385);
+pub(super) const A: ObjectId = ObjectId(16384);
+pub(super) const B: ObjectId = ObjectId(16385);
 const SOURCE: ObjectId = ObjectId(16386);
 
 fn options() -> StoreOptions {
     StoreOptions { segment_size_max: 600, clock: Arc::new(SimClock::new(0)) }
 }
 
-fn open(disk: impl Disk + 'static) -> Result<(Store, Recovered)> {
+pub(super) fn open(disk: impl Disk + 'static) -> Result<(Store, Recovered)> {
     Store::open(Box::new(disk), options())
 }
 
-fn rows(values: &[i64]) -> Delta {
+pub(super) fn rows(values: &[i64]) -> Delta {
     let column: ArrayRef = Arc::new(Int64Array::from(values.to_vec()));
     Delta::insert(RecordBatch::try_from_iter([("id", column)]).unwrap())
 }
 
-fn schema() -> SchemaRef {
+pub(super) fn schema() -> SchemaRef {
     rows(&[]).batch.schema()
 }
 
 /// The multiset of a table's values.
-fn contents(store: &Store, table: ObjectId) -> Result<BTreeMap<i64, i64>> {
+pub(super) fn contents(store: &Store, table: ObjectId) -> Result<BTreeMap<i64, i64>> {
     let (mut values, mut last) = (BTreeMap::new(), Epoch(0));
     store.replay(table, &mut |epoch, delta| {
         assert!(epoch >= last, "epochs in order");
@@ -52,7 +52,7 @@ fn set(values: impl IntoIterator<Item = i64>) -> BTreeMap<i64, i64> {
 
 /// One step of the workload. Epoch `e` inserts `e` into A; every second one moves `e - 1` from A to
 /// B at once; every third one says how far a source was read.
-fn step(store: &mut Store, epoch: u64) -> Result<()> {
+pub(super) fn step(store: &mut Store, epoch: u64) -> Result<()> {
     let id = epoch.cast_signed();
     let mut changes = vec![(A, rows(&[id]))];
     if epoch.is_multiple_of(2) {
@@ -66,14 +66,14 @@ fn step(store: &mut Store, epoch: u64) -> Result<()> {
 }
 
 /// What A and B hold after the step of `epoch`.
-fn expected(epoch: u64) -> (BTreeMap<i64, i64>, BTreeMap<i64, i64>) {
+pub(super) fn expected(epoch: u64) -> (BTreeMap<i64, i64>, BTreeMap<i64, i64>) {
     let last = epoch.cast_signed();
     let moved = (1..last).filter(|id| id % 2 == 1);
     let kept = (1..=last).filter(|&id| id % 2 == 0 || id == last);
     (set(kept), set(moved))
 }
 
-fn start(disk: impl Disk + 'static) -> Result<Store> {
+pub(super) fn start(disk: impl Disk + 'static) -> Result<Store> {
     let (mut store, _) = open(disk)?;
     store.create_table(A, &schema(), 2)?;
     store.create_table(B, &schema(), 1)?;
@@ -232,7 +232,7 @@ fn damage_in_the_middle_is_an_error_that_names_the_place() {
 }
 
 /// Paths of all files.
-fn files(disk: &MemoryDisk) -> Vec<String> {
+pub(super) fn files(disk: &MemoryDisk) -> Vec<String> {
     let mut folders = vec![String::new()];
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
@@ -244,7 +244,7 @@ fn files(disk: &MemoryDisk) -> Vec<String> {
     files
 }
 
-fn copy(disk: &MemoryDisk) -> MemoryDisk {
+pub(super) fn copy(disk: &MemoryDisk) -> MemoryDisk {
     let copied = MemoryDisk::default();
     files(disk).iter().for_each(|path| copied.write(path, disk.read(path).unwrap()));
     copied
