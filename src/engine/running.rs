@@ -1,14 +1,16 @@
 //! A query that runs on a thread of its own, so that its session can be cancelled, can time out, and can see
 //! its client leave, while the query computes. It ends when its rows are no longer wanted.
 
+use std::sync::OnceLock;
+
 use arrow::array::RecordBatch;
-use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result, SqlState};
+use crate::plan::select::Execution;
 use crate::plan::stop::Stop;
 
 /// A running query.
@@ -18,12 +20,29 @@ pub(super) struct Running {
     stop: Stop,
 }
 
+/// Where the tasks go that queries start for parts of themselves: not among the sessions, which they would
+/// keep waiting.
+fn helpers() -> Handle {
+    static HELPERS: OnceLock<Option<Runtime>> = OnceLock::new();
+    let build =
+        || Builder::new_multi_thread().thread_name("millstream-query").enable_time().build();
+    let helpers = HELPERS.get_or_init(|| build().ok());
+    helpers.as_ref().map_or_else(Handle::current, |runtime| runtime.handle().clone())
+}
+
 impl Running {
-    /// Lets `rows` run, on a thread of its own: a query may compute for long before it gives way, and the
+    /// Lets a query run, on a thread of its own: a query may compute for long before it gives way, and the
     /// sockets and timers of all sessions must not wait for that.
-    pub(super) fn start(mut rows: SendableRecordBatchStream, stop: Stop) -> Running {
+    ///
+    /// # Errors
+    /// What starting it reports.
+    pub(super) fn start(query: Execution, stop: Stop) -> Result<Running> {
         let (sender, batches) = mpsc::channel(1);
-        let runtime = Handle::current();
+        let inner = helpers();
+        let mut rows = {
+            let _helped = inner.enter();
+            query.start()?
+        };
         let work = async move {
             loop {
                 let batch = tokio::select! {
@@ -37,8 +56,8 @@ impl Running {
                 }
             }
         };
-        let task = tokio::task::spawn_blocking(move || runtime.block_on(work));
-        Running { batches, task, stop }
+        let task = tokio::task::spawn_blocking(move || inner.block_on(work));
+        Ok(Running { batches, task, stop })
     }
 
     /// The next rows; `None` at the end.

@@ -92,7 +92,7 @@ impl Session {
             given.extend(self.providers(&collections, &missing)?);
         }
         let stop = Stop::default();
-        let rows = Running::start(select.execute(&given, &stop).await?, stop);
+        let rows = Running::start(select.execution(&given, &stop).await?, stop)?;
         let (cancel, timeout) = (self.cancel_token(), self.settings.statement_timeout());
         let failed = Arc::clone(&self.rows_failed);
         let rows = guarded(rows, select.clone(), cancel, timeout).inspect_err(move |_| {

@@ -8,10 +8,10 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::datasource::{DefaultTableSource, TableType};
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::session_state::SessionState;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 
 use super::relation::RelationSource;
 use super::stop::{self, Stop};
@@ -30,6 +30,22 @@ pub struct Select {
     /// Types of `$1`, `$2`, …
     pub parameters: Vec<DataType>,
     pub(crate) state: Arc<SessionState>,
+}
+
+/// A query about to run.
+pub struct Execution {
+    plan: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+}
+
+impl Execution {
+    /// Lets it run: on who polls the rows, and on tasks of the current runtime.
+    ///
+    /// # Errors
+    /// What starting it reports.
+    pub fn start(self) -> Result<SendableRecordBatchStream> {
+        Ok(execute_stream(self.plan, self.context)?)
+    }
 }
 
 impl Select {
@@ -63,10 +79,22 @@ impl Select {
         tables: &HashMap<ObjectId, Arc<dyn TableProvider>>,
         stop: &Stop,
     ) -> Result<SendableRecordBatchStream> {
+        self.execution(tables, stop).await?.start()
+    }
+
+    /// The same, not yet running.
+    ///
+    /// # Errors
+    /// What planning its execution reports.
+    pub async fn execution(
+        &self,
+        tables: &HashMap<ObjectId, Arc<dyn TableProvider>>,
+        stop: &Stop,
+    ) -> Result<Execution> {
         let plan = with_tables(self.plan.clone(), tables)?;
         let physical = self.state.create_physical_plan(&plan).await?;
-        let physical = stop::stoppable(physical, stop)?;
-        Ok(execute_stream(physical, self.state.task_ctx())?)
+        let plan = stop::stoppable(physical, stop)?;
+        Ok(Execution { plan, context: self.state.task_ctx() })
     }
 
     /// A batch of [`Select::execute`] with this query's column names.
