@@ -174,8 +174,8 @@ fn in_window_function(parser: &Parser<'_>) -> bool {
     }
 }
 
-/// Whether the current word begins a clause after the query rather than being an alias: `EMIT ON
-/// WINDOW CLOSE`, `ALLOWED LATENESS …`, `LATE ROWS …`.
+/// Whether the current word begins a clause after the query rather than being an alias: `ON CONFLICT`,
+/// `EMIT ON WINDOW CLOSE`, `ALLOWED LATENESS …`, `LATE ROWS …`.
 fn starts_clause(parser: &Parser<'_>) -> bool {
     let [next, second] = parser.peek_tokens_ref::<2>();
     let current = &parser.get_current_token().token;
@@ -183,7 +183,8 @@ fn starts_clause(parser: &Parser<'_>) -> bool {
         return is(&next.token, &["changes", "final", "every", "periodic", "after"])
             || is(&next.token, &["on"]) && is(&second.token, &["update", "window", "change"]);
     }
-    is(current, &["allowed", "allow"]) && is(&next.token, &["lateness"])
+    is(current, &["on"])
+        || is(current, &["allowed", "allow"]) && is(&next.token, &["lateness"])
         || is(current, &["late"]) && is(&next.token, &["rows", "data"])
 }
 
