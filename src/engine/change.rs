@@ -80,7 +80,7 @@ impl Session {
                 block.learn_keys(table.id, known);
             }
             match conflict {
-                Conflict::Error => refuse_duplicates(table, &rows, &same)?,
+                Conflict::Error | Conflict::Raced => refuse_duplicates(table, &rows, &same)?,
                 Conflict::Ignore => rows = fresh(&rows, &same)?,
                 Conflict::Overwrite => {
                     return self.overwrite(table, &stored, &rows, &same, looked_up);

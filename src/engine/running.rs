@@ -1,4 +1,4 @@
-//! A query that runs on a thread of its own, so that its session can be cancelled, can time out, and can see
+//! A query that runs apart from its session, so that its session can be cancelled, can time out, and can see
 //! its client leave, while the query computes. It ends when its rows are no longer wanted.
 
 use std::sync::OnceLock;
@@ -20,43 +20,41 @@ pub(super) struct Running {
     stop: Stop,
 }
 
-/// Where the tasks go that queries start for parts of themselves: not among the sessions, which they would
-/// keep waiting.
-fn helpers() -> Handle {
-    static HELPERS: OnceLock<Option<Runtime>> = OnceLock::new();
-    let build =
-        || Builder::new_multi_thread().thread_name("millstream-query").enable_time().build();
-    let helpers = HELPERS.get_or_init(|| build().ok());
-    helpers.as_ref().map_or_else(Handle::current, |runtime| runtime.handle().clone())
+/// Most queries that compute at once; more wait. Those whose clients are slow to take rows do not count.
+const COMPUTING_MAX: usize = 32;
+
+/// Where queries run: not among the sessions. A query may compute for long before it gives way, and the
+/// sockets and timers of all sessions must not wait for that.
+fn computing() -> Handle {
+    static COMPUTING: OnceLock<Option<Runtime>> = OnceLock::new();
+    let build = || {
+        let mut threads = Builder::new_multi_thread();
+        threads.worker_threads(COMPUTING_MAX).thread_name("millstream-query").enable_time();
+        threads.build().ok()
+    };
+    let threads = COMPUTING.get_or_init(build);
+    threads.as_ref().map_or_else(Handle::current, |threads| threads.handle().clone())
 }
 
 impl Running {
-    /// Lets a query run, on a thread of its own: a query may compute for long before it gives way, and the
-    /// sockets and timers of all sessions must not wait for that.
+    /// Lets a query run.
     ///
     /// # Errors
     /// What starting it reports.
     pub(super) fn start(query: Execution, stop: Stop) -> Result<Running> {
         let (sender, batches) = mpsc::channel(1);
-        let inner = helpers();
+        let threads = computing();
         let mut rows = {
-            let _helped = inner.enter();
+            let _entered = threads.enter();
             query.start()?
         };
-        let work = async move {
-            loop {
-                let batch = tokio::select! {
-                    biased;
-                    () = sender.closed() => return,
-                    batch = rows.next() => batch,
-                };
-                let Some(batch) = batch else { return };
+        let task = threads.spawn(async move {
+            while let Some(batch) = rows.next().await {
                 if sender.send(batch.map_err(Error::from)).await.is_err() {
                     return;
                 }
             }
-        };
-        let task = tokio::task::spawn_blocking(move || inner.block_on(work));
+        });
         Ok(Running { batches, task, stop })
     }
 
@@ -80,7 +78,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It notices by this, or by its queue, which is closed.
         self.stop.stop();
+        self.task.abort();
     }
 }

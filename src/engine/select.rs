@@ -41,6 +41,8 @@ impl Session {
         let select = self.plan_query(query, parsed, arguments)?;
         let select = arguments.bind(select)?;
         let schema = Arc::clone(&select.schema);
+        // ORDER: before it runs, which is on other threads.
+        self.setting_changes.lock().clear();
         let rows = self.run_select(&select, HashMap::new()).await?;
         let rows = if system::owns(query) { self.settled(rows).await? } else { rows };
         Ok(Response::Rows { schema, rows, verb: "SELECT", counted: true })
@@ -49,7 +51,6 @@ impl Session {
     /// The rows of a query that may have called `set_config`, which takes effect with the statement.
     async fn settled(&mut self, rows: RowStream) -> Result<RowStream> {
         let changes = Arc::clone(&self.setting_changes);
-        changes.lock().clear();
         let batches: Vec<RecordBatch> = rows.try_collect().await?;
         for (name, value, local) in std::mem::take(&mut *changes.lock()) {
             // Outside of a block the transaction is over with the statement.

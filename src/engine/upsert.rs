@@ -67,7 +67,6 @@ impl Session {
     ) -> Result<(u64, RecordBatch)> {
         let select = arguments.bind(upsert.select.clone())?;
         let table = target.table.id;
-        let alone = self.block.is_none();
         let _turn = self.take_turn(table).await;
         for _ in 0..ATTEMPTS {
             let by_key = self.with_keys_of(&target.table, rows).await?;
@@ -88,14 +87,12 @@ impl Session {
                 edits.push((table, if looked_up { edit.by_key() } else { edit }));
             }
             if fresh.num_rows() > 0 {
-                edits.push((table, Edit::Insert { rows: fresh, conflict: Conflict::Error }));
+                edits.push((table, Edit::Insert { rows: fresh, conflict: Conflict::Raced }));
             }
             let sent = if edits.is_empty() { Ok(false) } else { self.keep_or_send(edits).await };
             match sent {
                 Ok(false) => return Ok((written.num_rows() as u64, written)),
                 Ok(true) => {}
-                // Somebody else has inserted the key in between.
-                Err(error) if alone && error.state() == SqlState::UniqueViolation => {}
                 Err(error) => return Err(error),
             }
         }

@@ -52,6 +52,8 @@ pub enum ChangeKind {
 pub enum Conflict {
     /// Fails the write with 23505.
     Error,
+    /// Fails the write with 40001: the statement has looked for the key, and somebody else was faster.
+    Raced,
     /// The new row is left out.
     Ignore,
     /// The new row replaces the old one.

@@ -59,7 +59,7 @@ impl Groups {
     /// What is left of each key's rows when they go into a table one after another: a row per key.
     pub(super) fn merged(&self, rows: &RecordBatch, conflict: Conflict) -> Result<RecordBatch> {
         match conflict {
-            Conflict::Error | Conflict::Ignore => {
+            Conflict::Error | Conflict::Raced | Conflict::Ignore => {
                 Ok(take_record_batch(rows, &UInt32Array::from(self.first.clone()))?)
             }
             Conflict::Overwrite => self.chosen(rows, |_, _| true),

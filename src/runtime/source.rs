@@ -286,12 +286,15 @@ impl ReadAhead {
     }
 
     fn sleep(&self, until_us: i64) {
+        let mut last_us = self.feeding.clock.now_us();
         while !self.stop.load(Ordering::SeqCst) && self.feeding.nudge.strong_count() > 0 {
-            let left_us = until_us - self.feeding.clock.now_us();
-            let Ok(left_us) = u64::try_from(left_us) else { return };
-            if left_us == 0 {
+            let now_us = self.feeding.clock.now_us();
+            let Ok(left_us) = u64::try_from(until_us - now_us) else { return };
+            // A clock that was set back must not make the source wait for it.
+            if left_us == 0 || now_us < last_us {
                 return;
             }
+            last_us = now_us;
             std::thread::park_timeout(Duration::from_micros(left_us).min(NAP_MAX));
         }
     }

@@ -148,6 +148,14 @@ impl Table {
                 self.refuse_duplicates(&rows)?;
                 self.insert(rows)
             }
+            ChangeKind::Insert { rows, conflict: Conflict::Raced } => {
+                let refused = self.refuse_duplicates(&rows);
+                refused.map_err(|error| match error.detail_text() {
+                    Some(detail) => serialization_failure().detail(detail.to_owned()),
+                    None => error,
+                })?;
+                self.insert(rows)
+            }
             ChangeKind::Insert { rows, conflict: Conflict::Ignore } => {
                 let fresh = self.without_existing(&rows)?;
                 self.insert(fresh)
@@ -281,7 +289,7 @@ impl Table {
         let mut keep = vec![true; rows.num_rows()];
         let mut retracted: Vec<u32> = (0..).take(old.num_rows()).collect();
         match conflict {
-            Conflict::Error | Conflict::Ignore | Conflict::Overwrite => {}
+            Conflict::Error | Conflict::Raced | Conflict::Ignore | Conflict::Overwrite => {}
             Conflict::UpdateNonNull => merged = self.fill_nulls(&rows, &old, &matches.probe)?,
             Conflict::Newer(version) => {
                 let order = arrow::array::make_comparator(
@@ -356,12 +364,10 @@ impl Table {
             *need -= taken;
         }
         if needed.iter().any(|&need| need > 0) {
-            return Err(Error::new(
-                SqlState::SerializationFailure,
-                "could not serialize access due to concurrent update",
-            )
-            .detail(format!("A row of table \"{}\" has changed since it was read.", self.name))
-            .hint("Retry the transaction."));
+            return Err(serialization_failure().detail(format!(
+                "A row of table \"{}\" has changed since it was read.",
+                self.name
+            )));
         }
         Ok(())
     }
@@ -380,6 +386,11 @@ impl Table {
         }
         Ok(equal)
     }
+}
+
+fn serialization_failure() -> Error {
+    let message = "could not serialize access due to concurrent update";
+    Error::new(SqlState::SerializationFailure, message).hint("Retry the transaction.")
 }
 
 /// Element-wise "is not distinct from", for nested types too.

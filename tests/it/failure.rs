@@ -137,6 +137,31 @@ async fn a_view_over_a_source_that_is_gone_is_not_empty_but_failed() {
 }
 
 #[tokio::test]
+async fn a_clock_set_back_stops_no_source() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("in.csv");
+    std::fs::write(&file, "a\n1\n").expect("a file");
+    let clock = Arc::new(SimClock::new(10_000_000_000));
+    let config = Config { workers: 1, ..Config::default() };
+    let engine = Engine::open_with_clock(config, Arc::clone(&clock) as _).await.expect("it opens");
+    let sql = format!(
+        "CREATE SOURCE s (a text) WITH (connector = 'file', path = '{}', follow = 'true');
+         CREATE MATERIALIZED VIEW v AS SELECT a FROM s",
+        file.display()
+    );
+    engine.execute(&sql).await.expect("the objects can be made");
+    engine.settle().await.expect("it runs");
+    assert_eq!(texts(&engine, "SELECT a FROM v").await, ["1"]);
+    std::fs::write(&file, "a\n1\n2\n").expect("the file grows");
+    clock.set(0);
+    let deadline = millstream::clock::monotonic() + std::time::Duration::from_secs(20);
+    while texts(&engine, "SELECT a FROM v").await.len() < 2 {
+        assert!(millstream::clock::monotonic() < deadline, "the source reads on");
+    }
+    engine.shutdown().await.expect("it ends");
+}
+
+#[tokio::test]
 async fn a_full_disk_loses_nothing_that_was_acknowledged_and_no_dead_letter() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("in.csv");
