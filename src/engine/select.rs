@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use futures::{TryStreamExt, stream};
@@ -124,7 +124,7 @@ impl Session {
         let mut rows = self.run_select(select, given).await?;
         let (mut batches, mut size) = (vec![], 0);
         while let Some(batch) = rows.try_next().await? {
-            size += batch.get_array_memory_size();
+            size += size_of_rows(&batch)?;
             if size > GATHERED_MAX {
                 return Err(Error::new(SqlState::OutOfMemory, "out of memory").detail(format!(
                     "The statement has computed more than {} GB of rows.",
@@ -150,6 +150,12 @@ impl Session {
             Error::internal(format!("relation {relation} was planned but is not in the catalog"))
         })
     }
+}
+
+/// Bytes of the rows themselves: batches share buffers.
+fn size_of_rows(batch: &RecordBatch) -> Result<usize> {
+    let sizes = batch.columns().iter().map(|column| column.to_data().get_slice_memory_size());
+    Ok(sizes.sum::<std::result::Result<usize, _>>()?)
 }
 
 /// The rows under the query's column names, until the statement is cancelled or its time is over.

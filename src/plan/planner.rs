@@ -13,7 +13,7 @@ use datafusion::common::{DFSchema, Result as DataFusionResult, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::context::SessionConfig;
-use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::disk_manager::DiskManagerBuilder;
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
@@ -295,13 +295,16 @@ pub(crate) fn scanned(plan: &LogicalPlan) -> Result<BTreeMap<ObjectId, String>> 
     Ok(relations)
 }
 
-/// Most bytes that running queries together may hold, results under way not counted. One that wants more
-/// fails: that is better than the end of the process.
-const MEMORY_MAX: usize = 4 << 30;
+/// Most bytes that running queries together may hold, as DataFusion counts: batches that share a buffer
+/// count it several times. Beyond that, sorts and groupings go on in temporary files; what cannot fails,
+/// which is better than the end of the process.
+const MEMORY_MAX: usize = 8 << 30;
+/// Most bytes of temporary files.
+const SPILLED_MAX: u64 = 16 << 30;
 
-/// Where queries compute: in memory, never on the disk.
+/// Where queries compute.
 fn environment() -> Arc<RuntimeEnv> {
-    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
+    let disk = DiskManagerBuilder::default().with_max_temp_directory_size(SPILLED_MAX);
     let pool = Arc::new(GreedyMemoryPool::new(MEMORY_MAX));
     let builder = RuntimeEnvBuilder::new().with_memory_pool(pool).with_disk_manager_builder(disk);
     Arc::new(builder.build().expect("nothing of it is opened"))

@@ -153,6 +153,8 @@ impl Coordinator {
         // A fresh queue has room for one.
         let _ = sender.try_send(Ok(first));
         let watchers = self.watched.entry(relation).or_default();
+        // Nothing tells of those who have gone while nothing changes.
+        watchers.retain(|watcher| !watcher.is_closed());
         watchers.push(sender);
         if watchers.len() == 1 && self.views.contains_key(&relation) {
             self.commands.push(Command::Watch { view: relation, on: true });
