@@ -170,7 +170,8 @@ impl Arrangement {
         long.sort_unstable();
         long.dedup();
         self.heat(&long);
-        if !self.hot.is_empty() {
+        // Also if no row of a hot key is left: what is appended for one is indexed by its hash.
+        if lookups.iter().any(|lookup| self.chains.hot(lookup.entry)) {
             self.hash_hot(delta, lookups);
         }
         let mut candidates = Candidates::default();
