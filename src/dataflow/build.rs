@@ -1,6 +1,6 @@
 //! Plan → operators: where exchanges and arrangements go, what keeps a view's rows.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -12,18 +12,15 @@ use super::fingerprint::Fingerprint;
 use super::graph::{Body, Graph, GraphNode, NodeId, View};
 use super::operator::{
     Aggregate, Arrange, AtMostOne, Constant, Distinct, Filter, Hop, Join, JoinCondition, JoinSide,
-    Materialize, Operator, OuterJoin, Port, Project, Ranking, Repeat, Scan, SemiJoin, TopN, Union,
-    Unnest, Windows,
+    Materialize, Operator, OuterJoin, Port, Project, Ranking, Recompute, Repeat, Scan, SemiJoin,
+    TopN, Union, Unnest, Windows,
 };
+use super::placement::{Placements, kept, moved, positions};
 use crate::error::Result;
-use crate::plan::node::{JoinKind, Node, NodeKind};
+use crate::plan::node::{JoinKind, Node, NodeKind, PartitionCalls};
 use crate::state::{ArrangementId, Arrangements};
 use crate::types::key::KeyEncoder;
 use crate::types::{ObjectId, Vnode};
-
-/// Column lists by the hash of any of which all rows are on the worker that owns them. Empty: rows
-/// may be anywhere.
-type Placements = Vec<Vec<usize>>;
 
 /// A node that has been built, as the nodes above it see it.
 #[derive(Clone)]
@@ -164,6 +161,7 @@ impl Builder<'_> {
             NodeKind::Aggregate { .. }
             | NodeKind::Distinct { .. }
             | NodeKind::TopN { .. }
+            | NodeKind::Recompute { .. }
             | NodeKind::AtMostOne { .. } => self.grouping(node),
         }
     }
@@ -273,6 +271,17 @@ impl Builder<'_> {
                 };
                 let operator = TopN::new(ranking, &input.schema, schema, append_only)?;
                 self.unary(node, &input, vec![partition.clone()], operator)
+            }
+            NodeKind::Recompute { partition, order, calls, .. } => {
+                let input = self.exchange(below, partition)?;
+                let unit = self.owns_unit_key()?;
+                let placed = match calls {
+                    PartitionCalls::Windows(_) => partition.clone(),
+                    PartitionCalls::Aggregates(_) => (0..partition.len()).collect(),
+                };
+                let operator =
+                    Recompute::new(partition, order, calls, (&input.schema, schema), unit)?;
+                self.unary(node, &input, vec![placed], operator)
             }
             NodeKind::AtMostOne { key, .. } => {
                 let input = self.exchange(below, key)?;
@@ -477,24 +486,4 @@ fn enumerable_root(plan: &Node) -> (&Node, Option<Vec<usize>>) {
         top = input;
     }
     if enumerable(top) { (top, shown) } else { (plan, None) }
-}
-
-/// Placements of which every column stays where it is.
-fn kept(placements: &Placements, stays: impl Fn(usize) -> bool) -> Placements {
-    moved(placements, |keys| keys.iter().all(|&key| stays(key)).then(|| keys.to_vec()))
-}
-
-/// Placements after their columns have moved; those of which a column is gone are lost.
-fn moved(placements: &Placements, new: impl Fn(&[usize]) -> Option<Vec<usize>>) -> Placements {
-    let mut seen = HashSet::new();
-    placements
-        .iter()
-        .filter_map(|keys| new(keys))
-        .filter(|keys| seen.insert(keys.clone()))
-        .collect()
-}
-
-/// Where each of `keys` stands in `columns`.
-fn positions(columns: &[usize], keys: &[usize]) -> Option<Vec<usize>> {
-    keys.iter().map(|key| columns.iter().position(|column| column == key)).collect()
 }

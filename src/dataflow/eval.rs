@@ -3,6 +3,10 @@
 //! A kernel fails as a whole when one row of its batch does. The batch is then halved until the rows
 //! that fail stand alone: they become [`ErrorRow`]s, the others come out as if nothing had happened.
 
+mod partition;
+
+pub use partition::PartitionFunctions;
+
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};

@@ -73,6 +73,10 @@ fn describe(node: &Node, text: &mut String) -> Result<()> {
         NodeKind::TopN { partition, order, offset, limit, rank, .. } => {
             write!(text, "top-n {partition:?} {order:?} {offset} {limit:?} {rank:?}")
         }
+        NodeKind::Recompute { partition, order, calls, input } => {
+            let calls = calls.canonical(|expr| canonical(expr, &input.schema));
+            write!(text, "recompute {partition:?} {order:?} {calls}")
+        }
         NodeKind::AtMostOne { key, .. } => write!(text, "at-most-one {key:?}"),
     };
     Ok(())

@@ -15,6 +15,7 @@ pub mod failed_rows;
 mod fingerprint;
 pub mod graph;
 pub mod operator;
+mod placement;
 
 pub use executor::Executor;
 pub use fingerprint::Fingerprint;

@@ -55,6 +55,6 @@ pub(crate) fn append_only(kind: &NodeKind) -> bool {
             growing && left.append_only && right.append_only
         }
         // Even over growing input: a group's old row, or a row pushed out of the first n, goes.
-        NodeKind::Aggregate { .. } | NodeKind::TopN { .. } => false,
+        NodeKind::Aggregate { .. } | NodeKind::TopN { .. } | NodeKind::Recompute { .. } => false,
     }
 }

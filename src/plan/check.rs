@@ -1,6 +1,6 @@
 //! Checks the invariants of a node tree: a plan that breaks one is a bug of ours and never runs.
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{DataType, Schema};
 
 use super::build::join_schema;
 use super::node::{Node, NodeKind};
@@ -39,8 +39,7 @@ pub fn check(node: &Node) -> Result<()> {
                 && width == below + 2
         }
         NodeKind::Repeat { .. } => {
-            width + 1 == below
-                && type_at(&inputs[0].schema, width) == Some(&arrow::datatypes::DataType::Int64)
+            width + 1 == below && type_at(&inputs[0].schema, width) == Some(&DataType::Int64)
         }
         NodeKind::Unnest { lists, .. } => {
             !lists.is_empty() && within(lists, below) && width == below
@@ -71,6 +70,12 @@ pub fn check(node: &Node) -> Result<()> {
                 && order.iter().all(|sort| sort.column < below)
                 && width == below + usize::from(rank.is_some())
         }
+        NodeKind::Recompute { partition, order, calls, .. } => {
+            let read = order.iter().map(|sort| sort.column).chain(calls.columns());
+            within(partition, below)
+                && read.into_iter().all(|column| column < below)
+                && width == calls.before(below, partition.len()) + calls.len()
+        }
         NodeKind::AtMostOne { key, .. } => within(key, below) && width == below,
     };
     if !fits {
@@ -79,7 +84,7 @@ pub fn check(node: &Node) -> Result<()> {
     inputs.into_iter().try_for_each(check)
 }
 
-fn type_at(schema: &Schema, index: usize) -> Option<&arrow::datatypes::DataType> {
+fn type_at(schema: &Schema, index: usize) -> Option<&DataType> {
     schema.fields().get(index).map(|field| field.data_type())
 }
 

@@ -126,6 +126,11 @@ fn details(node: &Node, names: &BTreeMap<ObjectId, String>) -> String {
         NodeKind::Distinct { .. } => "Distinct".to_owned(),
         NodeKind::Union { .. } => "Union".to_owned(),
         NodeKind::TopN { .. } => top_n(node),
+        NodeKind::Recompute { partition, order, calls, input } => {
+            let order = order.iter().map(|sort| sort.text(&input.schema)).join(", ");
+            let by = columns(partition, &input.schema);
+            format!("Recompute by [{by}] order [{order}] {}", calls.text(&input.schema))
+        }
         NodeKind::AtMostOne { key, .. } => {
             format!("AtMostOne by [{}]", columns(key, &node.schema))
         }
@@ -145,18 +150,22 @@ impl AggregateCall {
     }
 }
 
-fn top_n(node: &Node) -> String {
-    let NodeKind::TopN { partition, order, offset, limit, rank, input } = &node.kind else {
-        return String::new();
-    };
-    let sort = |sort: &SortColumn| {
-        let direction = if sort.options.descending { " desc" } else { "" };
-        let nulls = match (sort.options.descending, sort.options.nulls_first) {
+impl SortColumn {
+    /// The column of `schema`, and how it is sorted.
+    pub(crate) fn text(&self, schema: &Schema) -> String {
+        let direction = if self.options.descending { " desc" } else { "" };
+        let nulls = match (self.options.descending, self.options.nulls_first) {
             (false, true) => " nulls first",
             (true, false) => " nulls last",
             _ => "",
         };
-        format!("{}{direction}{nulls}", name(&input.schema, sort.column))
+        format!("{}{direction}{nulls}", name(schema, self.column))
+    }
+}
+
+fn top_n(node: &Node) -> String {
+    let NodeKind::TopN { partition, order, offset, limit, rank, input } = &node.kind else {
+        return String::new();
     };
     let mut text = "TopN".to_owned();
     let _ = match limit {
@@ -170,7 +179,7 @@ fn top_n(node: &Node) -> String {
         text,
         " by [{}] order [{}]",
         columns(partition, &input.schema),
-        order.iter().map(sort).join(", ")
+        order.iter().map(|sort| sort.text(&input.schema)).join(", ")
     );
     text.push_str(match rank {
         None => "",

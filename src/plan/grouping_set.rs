@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, Result as DataFusionResult, ScalarValue};
 use datafusion::logical_expr::utils::powerset;
 use datafusion::logical_expr::{
@@ -21,6 +21,76 @@ pub(crate) fn expand(plan: LogicalPlan) -> Result<LogicalPlan> {
         other => Ok(Transformed::no(other)),
     })?;
     Ok(expanded.data)
+}
+
+/// `plan`, before analysis, with grouping sets of columns only: other expressions are columns below.
+/// (A conversion of types within a set would lose the set.)
+pub(crate) fn by_columns(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let rewritten = plan.transform_up_with_subqueries(|node| match node {
+        LogicalPlan::Aggregate(aggregate) => match &aggregate.group_expr[..] {
+            [Expr::GroupingSet(set)] => projected(&aggregate, set),
+            _ => Ok(Transformed::no(LogicalPlan::Aggregate(aggregate))),
+        },
+        other => Ok(Transformed::no(other)),
+    })?;
+    Ok(rewritten.data)
+}
+
+fn projected(
+    aggregate: &Aggregate,
+    set: &GroupingSet,
+) -> DataFusionResult<Transformed<LogicalPlan>> {
+    let computed: Vec<Expr> = set
+        .distinct_expr()
+        .into_iter()
+        .filter(|expr| !matches!(expr, Expr::Column(_)))
+        .cloned()
+        .collect();
+    if computed.is_empty() {
+        return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate.clone())));
+    }
+    // Names of their own: a conversion is called like the column that it converts.
+    let name = |index: usize| format!("__grouped{index}");
+    let column = |expr: &Expr| match computed.iter().position(|other| other == expr) {
+        Some(index) => Expr::Column(Column::new_unqualified(name(index))),
+        None => expr.clone(),
+    };
+    let columns = |exprs: &Vec<Expr>| exprs.iter().map(column).collect::<Vec<_>>();
+    let set = match set {
+        GroupingSet::Rollup(exprs) => GroupingSet::Rollup(columns(exprs)),
+        GroupingSet::Cube(exprs) => GroupingSet::Cube(columns(exprs)),
+        GroupingSet::GroupingSets(sets) => {
+            GroupingSet::GroupingSets(sets.iter().map(columns).collect())
+        }
+    };
+    let calls = aggregate.aggr_expr.iter().cloned().map(|call| {
+        let call = call.transform_down(|part| match part {
+            Expr::AggregateFunction(mut call) if call.func.name() == "grouping" => {
+                call.params.args = columns(&call.params.args);
+                Ok(Transformed::yes(Expr::AggregateFunction(call)))
+            }
+            other => Ok(Transformed::no(other)),
+        })?;
+        Ok(call.data)
+    });
+    let calls = calls.collect::<DataFusionResult<Vec<_>>>()?;
+    let below = aggregate.input.schema().columns().into_iter().map(Expr::Column);
+    let named = computed.iter().enumerate();
+    let named = named.map(|(index, expr)| expr.clone().alias(name(index)));
+    let input = LogicalPlanBuilder::from(Arc::clone(&aggregate.input))
+        .project(below.chain(named).collect::<Vec<_>>())?
+        .build()?;
+    let group = vec![Expr::GroupingSet(set)];
+    let grouped = LogicalPlan::Aggregate(Aggregate::try_new(Arc::new(input), group, calls)?);
+    // Above, the columns have the names that they are known by; nobody knows the set's number.
+    let columns = itertools::zip_eq(grouped.schema().columns(), aggregate.schema.iter());
+    let columns = columns.filter(|(column, _)| column.name != Aggregate::INTERNAL_GROUPING_ID).map(
+        |(column, (qualifier, field))| {
+            Expr::Column(column).alias_qualified(qualifier.cloned(), field.name())
+        },
+    );
+    let plan = LogicalPlanBuilder::from(grouped).project(columns.collect::<Vec<_>>())?.build()?;
+    Ok(Transformed::yes(plan))
 }
 
 /// The sets of expressions to group by.

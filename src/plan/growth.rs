@@ -15,7 +15,7 @@ pub(crate) fn growth(kind: &NodeKind) -> Growth {
         | NodeKind::Repeat { .. }
         | NodeKind::Unnest { .. }
         | NodeKind::Union { .. } => Growth::None,
-        NodeKind::Join { .. } => Growth::Rows,
+        NodeKind::Join { .. } | NodeKind::Recompute { .. } => Growth::Rows,
         NodeKind::Aggregate { group, calls, input } => {
             let keeps_values = calls.iter().any(|call| {
                 let ordered =

@@ -2,7 +2,7 @@
 
 use datafusion::physical_expr::expressions::Column;
 
-use super::node::{JoinKind, Node, NodeKind, RankKind};
+use super::node::{JoinKind, Node, NodeKind, PartitionCalls, RankKind};
 
 /// The upsert key of a node of this kind, if one is known. Scans know theirs from the catalog.
 pub(crate) fn upsert_key(kind: &NodeKind) -> Option<Vec<usize>> {
@@ -29,7 +29,11 @@ pub(crate) fn upsert_key(kind: &NodeKind) -> Option<Vec<usize>> {
             Some(key)
         }
         NodeKind::Join { kind, on, left, right, .. } => join_key(*kind, on, left, right),
-        NodeKind::Aggregate { group, .. } => Some((0..group.len()).collect()),
+        NodeKind::Recompute { calls: PartitionCalls::Windows(_), input, .. } => {
+            input.upsert_key.clone()
+        }
+        NodeKind::Recompute { calls: PartitionCalls::Aggregates(_), partition: group, .. }
+        | NodeKind::Aggregate { group, .. } => Some((0..group.len()).collect()),
         NodeKind::Distinct { input } => {
             Some(input.upsert_key.clone().unwrap_or_else(|| (0..width(input)).collect()))
         }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
+use datafusion::logical_expr::{AggregateUDF, WindowFrame, WindowFunctionDefinition};
 use datafusion::physical_expr::PhysicalExpr;
 
 use crate::types::{Delta, ObjectId};
@@ -158,6 +159,18 @@ pub enum NodeKind {
         /// The rows.
         input: Box<Node>,
     },
+    /// Functions of whole partitions, computed anew where a partition changes. The rows of a
+    /// partition stand in `order`, ties broken by the whole row.
+    Recompute {
+        /// Partition columns; empty for the whole collection.
+        partition: Vec<usize>,
+        /// Sort columns.
+        order: Vec<SortColumn>,
+        /// What is computed, and with it the output's columns.
+        calls: PartitionCalls,
+        /// The rows.
+        input: Box<Node>,
+    },
     /// An error unless the input has at most one row per partition (scalar subqueries, `21000`):
     /// passes the rows through and reports partitions with more than one.
     AtMostOne {
@@ -166,6 +179,46 @@ pub enum NodeKind {
         /// The rows.
         input: Box<Node>,
     },
+}
+
+/// What a [`NodeKind::Recompute`] computes.
+#[derive(Clone, Debug)]
+pub enum PartitionCalls {
+    /// Window functions: every row, with a column more per call.
+    Windows(Vec<WindowCall>),
+    /// Aggregates: one row per partition that has rows, and without partition columns always: the
+    /// partition columns, then one column per call.
+    Aggregates(Vec<OrderedCall>),
+}
+
+/// One window function over the partition in its order.
+#[derive(Clone, Debug)]
+pub struct WindowCall {
+    /// Which function.
+    pub function: WindowFunctionDefinition,
+    /// Its arguments.
+    pub arguments: Vec<Expr>,
+    /// Condition on the rows that count (`FILTER`), if any.
+    pub filter: Option<Expr>,
+    /// The rows around the current one that it sees.
+    pub frame: Arc<WindowFrame>,
+    /// Whether null arguments are skipped.
+    pub ignore_nulls: bool,
+}
+
+/// One aggregate call whose value is a function of all rows, in an order of its own.
+#[derive(Clone, Debug)]
+pub struct OrderedCall {
+    /// Which function.
+    pub function: Arc<AggregateUDF>,
+    /// Its arguments: columns and constants.
+    pub arguments: Vec<Expr>,
+    /// Whether only distinct arguments count, the first of each.
+    pub distinct: bool,
+    /// Sort columns.
+    pub order: Vec<SortColumn>,
+    /// Boolean column that must be true for a row to count (`FILTER`), if any.
+    pub filter: Option<usize>,
 }
 
 /// Which rank function a [`NodeKind::TopN`] appends. For `Rank` and `DenseRank` the limit is on the
@@ -263,6 +316,7 @@ impl NodeKind {
             | NodeKind::Aggregate { input, .. }
             | NodeKind::Distinct { input }
             | NodeKind::TopN { input, .. }
+            | NodeKind::Recompute { input, .. }
             | NodeKind::AtMostOne { input, .. } => vec![input],
             NodeKind::Join { left, right, .. } => vec![left, right],
             NodeKind::Union { inputs } => inputs.iter().collect(),

@@ -43,8 +43,8 @@ use super::type_name::SqlTypes;
 use super::view::ViewPlan;
 use super::window::WindowPlanner;
 use super::{
-    assign, check, error, function, grouping_set, logical, prune, set_operation, subquery, syntax,
-    window,
+    assign, check, error, function, grouping_set, guarded_rule, logical, prune, set_operation,
+    subquery, syntax, window, with_ties,
 };
 use crate::error::{Error, Result, SqlState};
 use crate::sql::Positions;
@@ -160,7 +160,11 @@ impl Planner {
     }
 
     fn row_number(&self) -> WindowFunctionDefinition {
-        let function = self.state.window_functions().get("row_number");
+        self.window_function("row_number")
+    }
+
+    fn window_function(&self, name: &str) -> WindowFunctionDefinition {
+        let function = self.state.window_functions().get(name);
         WindowFunctionDefinition::WindowUDF(Arc::clone(function.expect("it is registered")))
     }
 
@@ -239,8 +243,11 @@ impl Planner {
         let plan = planner
             .sql_statement_to_plan_with_context(statement, &mut context)
             .map_err(|error| error::located(error, text))?;
-        let plan = subquery::predicates(set_operation::counted(plan)?)?;
-        logical::distinct_on(plan, &self.row_number())
+        let plan = subquery::predicates(grouping_set::by_columns(set_operation::counted(plan)?)?)?;
+        let row_number = self.row_number();
+        let plan = logical::distinct_on(plan, &row_number)?;
+        let rank = self.window_function("rank");
+        with_ties::expand(plan, &with_ties::Counting { row_number, rank })
     }
 }
 
@@ -344,7 +351,7 @@ fn base_state() -> SessionState {
 fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules = Optimizer::new().rules;
     rules.retain(|rule| rule.name() != "single_distinct_aggregation_to_group_by");
-    rules
+    guarded_rule::guarded(rules)
 }
 
 /// What DataFusion's SQL planner may ask.

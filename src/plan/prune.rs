@@ -8,7 +8,7 @@ use datafusion::physical_expr::ScalarFunctionExpr;
 use datafusion::physical_expr::expressions::{CastExpr, Column};
 
 use super::build::plain_column;
-use super::node::{AggregateCall, Expr, JoinKind, Node, NodeKind, SortColumn};
+use super::node::{AggregateCall, Expr, JoinKind, Node, NodeKind, PartitionCalls, SortColumn};
 use crate::error::Result;
 use crate::types::Delta;
 
@@ -105,6 +105,7 @@ fn pruned(node: Node, needed: &Columns) -> Result<(Node, Vec<usize>)> {
             Ok((Node::new(NodeKind::Union { inputs }, schema), kept))
         }
         NodeKind::TopN { .. } => top_n(node, needed),
+        NodeKind::Recompute { .. } => recompute(node, needed),
         NodeKind::AtMostOne { key, input } => {
             let below = needed.union(&key.iter().copied().collect()).copied().collect();
             let (input, kept) = pruned(*input, &below)?;
@@ -337,5 +338,43 @@ fn top_n(node: Node, needed: &Columns) -> Result<(Node, Vec<usize>)> {
     let rank = rank.filter(|_| keeps_rank);
     let schema = Arc::new(arrow::datatypes::Schema::new(fields));
     let kind = NodeKind::TopN { partition, order, offset, limit, rank, input: Box::new(input) };
+    Ok((Node::new(kind, schema), kept))
+}
+
+fn recompute(node: Node, needed: &Columns) -> Result<(Node, Vec<usize>)> {
+    let NodeKind::Recompute { partition, order, calls, input } = node.kind else {
+        unreachable!("called for functions of partitions")
+    };
+    let windows = matches!(calls, PartitionCalls::Windows(_));
+    let before = calls.before(input.width(), partition.len());
+    let mut wanted: Vec<usize> =
+        (0..calls.len()).filter(|index| needed.contains(&(before + index))).collect();
+    let mut below = Columns::new();
+    if windows {
+        below.extend(needed.iter().copied().filter(|&index| index < before));
+        if wanted.is_empty() {
+            return pruned(*input, &below);
+        }
+    } else if wanted.is_empty() {
+        wanted.push(0);
+    }
+    let calls = calls.only(&wanted);
+    below.extend(partition.iter().copied());
+    below.extend(order.iter().map(|sort| sort.column));
+    below.extend(calls.columns());
+    if below.is_empty() {
+        below.extend(at_least_one(&below, &input));
+    }
+    let (input, has) = pruned(*input, &below)?;
+    let mut kept = if windows { has.clone() } else { (0..before).collect() };
+    kept.extend(wanted.iter().map(|index| before + index));
+    let fields: Vec<_> =
+        kept.iter().map(|&index| Arc::clone(&node.schema.fields()[index])).collect();
+    let schema = Arc::new(arrow::datatypes::Schema::new(fields));
+    let calls = calls.moved(&|index| position(&has, index))?;
+    let partition = partition.iter().map(|&index| position(&has, index)).collect();
+    let moved = |sort: &SortColumn| SortColumn { column: position(&has, sort.column), ..*sort };
+    let order = order.iter().map(moved).collect();
+    let kind = NodeKind::Recompute { partition, order, calls, input: Box::new(input) };
     Ok((Node::new(kind, schema), kept))
 }

@@ -105,17 +105,27 @@ impl Dialect for MillstreamDialect {
         Some(parser.parse_prefix())
     }
 
-    /// Counts operators, and looks at the tree once there are many.
+    /// Counts operators, and looks at the tree once there are many. What stands behind `IS DISTINCT
+    /// FROM` ends before AND and OR.
     fn parse_infix(
         &self,
-        _parser: &mut Parser<'_>,
+        parser: &mut Parser<'_>,
         expr: &Expr,
         _precedence: u8,
     ) -> Option<Result<Expr, ParserError>> {
         let operators = self.operators.get() + 1;
         self.operators.set(operators);
-        (operators.is_multiple_of(CHAIN_MAX) && left_depth(expr) > CHAIN_MAX / 2)
-            .then_some(Err(ParserError::RecursionLimitExceeded))
+        if operators.is_multiple_of(CHAIN_MAX) && left_depth(expr) > CHAIN_MAX / 2 {
+            return Some(Err(ParserError::RecursionLimitExceeded));
+        }
+        use Keyword::{DISTINCT, FROM, IS, NOT};
+        let test = match () {
+            () if parser.parse_keywords(&[IS, DISTINCT, FROM]) => Expr::IsDistinctFrom,
+            () if parser.parse_keywords(&[IS, NOT, DISTINCT, FROM]) => Expr::IsNotDistinctFrom,
+            () => return None,
+        };
+        let right = parser.parse_subexpr(self.prec_value(Precedence::Is));
+        Some(right.map(|right| test(Box::new(expr.clone()), Box::new(right))))
     }
 
     fn is_table_factor_alias(

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
-use arrow::row::{RowConverter, SortField};
 
 use super::rank_change::{Changes, Window};
+use super::row_form::RowForm;
 use super::{Context, Operator, Output, Port, StateSize};
 use crate::error::Result;
 use crate::plan::node::{RankKind, SortColumn};
@@ -15,7 +15,6 @@ use crate::state::groups::ByteStore;
 use crate::state::ordered_rows::{OrderedRows, Probe};
 use crate::state::{Arrangements, GroupTable, Saved, SegmentedVec};
 use crate::types::Delta;
-use crate::types::key::normalize;
 
 /// Rows put out in one batch.
 const OUTPUT_ROWS: usize = 1 << 16;
@@ -57,67 +56,6 @@ pub struct TopN {
     order_sizes: SegmentedVec<u32>,
     /// Partitions changed in this tick.
     touched: Vec<u32>,
-}
-
-/// How rows become bytes and back.
-struct RowForm {
-    order: Vec<SortColumn>,
-    /// The columns behind the sort columns.
-    rest: Vec<usize>,
-    converter: RowConverter,
-    /// Of the sort columns alone.
-    order_converter: RowConverter,
-    /// For every input column where it is in the converter's columns.
-    places: Vec<usize>,
-}
-
-impl RowForm {
-    fn new(order: &[SortColumn], input: &SchemaRef) -> Result<RowForm> {
-        // Floats equal in the order may differ as values: they stand behind it again, as they are.
-        let float = |column: usize| input.field(column).data_type().is_floating();
-        let ordered = |column: usize| {
-            order.iter().position(|sort| sort.column == column).filter(|_| !float(column))
-        };
-        let rest: Vec<usize> =
-            (0..input.fields().len()).filter(|&column| ordered(column).is_none()).collect();
-        let places = (0..input.fields().len()).map(|column| {
-            let behind = || rest.iter().position(|&other| other == column).expect("one or other");
-            ordered(column).unwrap_or_else(|| order.len() + behind())
-        });
-        let places = places.collect();
-        let type_of = |column: usize| input.field(column).data_type().clone();
-        let sorted = order
-            .iter()
-            .map(|sort| SortField::new_with_options(type_of(sort.column), sort.options));
-        let order_fields: Vec<SortField> = sorted.collect();
-        let mut fields = order_fields.clone();
-        fields.extend(rest.iter().map(|&column| SortField::new(type_of(column))));
-        Ok(RowForm {
-            order: order.to_vec(),
-            rest,
-            converter: RowConverter::new(fields)?,
-            order_converter: RowConverter::new(order_fields)?,
-            places,
-        })
-    }
-
-    fn order_columns(&self, batch: &RecordBatch) -> Vec<ArrayRef> {
-        self.order.iter().map(|sort| normalize(batch.column(sort.column))).collect()
-    }
-
-    fn columns(&self, batch: &RecordBatch) -> Vec<ArrayRef> {
-        let mut columns = self.order_columns(batch);
-        columns.extend(self.rest.iter().map(|&column| Arc::clone(batch.column(column))));
-        columns
-    }
-
-    /// The input's columns of the given rows.
-    fn decode(&self, rows: &[u32], store: &ByteStore) -> Result<Vec<ArrayRef>> {
-        let parser = self.converter.parser();
-        let bytes = rows.iter().map(|&row| parser.parse(store.get(row)));
-        let columns = self.converter.convert_rows(bytes)?;
-        Ok(self.places.iter().map(|&place| Arc::clone(&columns[place])).collect())
-    }
 }
 
 impl TopN {
@@ -166,13 +104,8 @@ impl TopN {
             self.partition.iter().map(|&column| Arc::clone(delta.column(column))).collect();
         let partitions = self.table.assign(&keys, delta.rows())?;
         self.partitions.grow(self.table.numbers(), &OrderedRows::default());
-        let rows = self.form.converter.convert_columns(&self.form.columns(&delta.batch))?;
-        let orders = if self.ranked() {
-            let columns = self.form.order_columns(&delta.batch);
-            Some(self.form.order_converter.convert_columns(&columns)?)
-        } else {
-            None
-        };
+        let rows = self.form.encode(&delta.batch)?;
+        let orders = if self.ranked() { Some(self.form.encode_order(&delta.batch)?) } else { None };
         for (index, &number) in partitions.iter().enumerate() {
             let row = rows.row(index);
             let probe = Probe::new(row.data());

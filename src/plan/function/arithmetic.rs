@@ -103,6 +103,10 @@ impl ScalarUDFImpl for Arithmetic {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let result = args.return_type().clone();
         let kind = result.clone();
+        // The optimizer asks what comes of a null of no type.
+        if args.args.iter().any(|arg| arg.data_type().is_null()) {
+            return Ok(ColumnarValue::Scalar(datafusion::common::ScalarValue::try_from(&result)?));
+        }
         let computed = match &args.args[..] {
             [operand] => {
                 let array = operand.to_array(args.number_rows)?;

@@ -6,11 +6,13 @@ mod cast;
 mod decimal;
 mod float_sum;
 mod logarithm;
+mod ordered_set;
 mod rank;
 mod rounding;
 mod session;
 mod simple;
 mod single_value;
+mod string_agg;
 mod sum;
 mod text;
 mod time_format;
@@ -18,6 +20,7 @@ mod time_part;
 mod timezone;
 mod tumble_start;
 mod window_bound;
+mod with_ties;
 
 use std::sync::Arc;
 
@@ -32,6 +35,7 @@ pub(crate) use logarithm::power_function;
 pub(crate) use single_value::{SINGLE_VALUE, single_value};
 pub(crate) use time_part::extract;
 pub(crate) use window_bound::window_bound;
+pub(crate) use with_ties::WITH_TIES;
 
 /// Functions whose value the session decides.
 pub(crate) fn of_session(session: &Session) -> Vec<Arc<ScalarUDF>> {
@@ -49,13 +53,16 @@ pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
         timezone::all(),
         logarithm::all(),
         assigned::all(),
+        with_ties::all(),
     ];
     groups.into_iter().flatten().collect()
 }
 
 /// Aggregate functions that take the place of DataFusion's of the same name.
 pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
-    vec![sum::sum(), sum::avg(), single_value()]
+    let mut functions = vec![sum::sum(), sum::avg(), single_value(), string_agg::string_agg()];
+    functions.extend(ordered_set::all());
+    functions
 }
 
 /// Window functions that take the place of DataFusion's of the same name.

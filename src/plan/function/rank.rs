@@ -1,4 +1,4 @@
-//! Ranking window functions that count in `bigint`, as Postgres' do.
+//! Ranking window functions that count in `bigint`, as Postgres' do, and `ntile` in `integer`.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use arrow::array::ArrayRef;
 use arrow::compute::{SortOptions, cast};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue};
+use datafusion::functions_window::ntile::ntile_udwf;
 use datafusion::functions_window::rank::{dense_rank_udwf, rank_udwf};
 use datafusion::functions_window::row_number::row_number_udwf;
 use datafusion::logical_expr::function::{PartitionEvaluatorArgs, WindowUDFFieldArgs};
@@ -15,16 +16,22 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_expr::PhysicalExpr;
 
-/// `row_number`, `rank` and `dense_rank`.
+/// `row_number`, `rank`, `dense_rank` and `ntile`.
 pub(super) fn all() -> Vec<Arc<WindowUDF>> {
-    let functions = [row_number_udwf(), rank_udwf(), dense_rank_udwf()];
-    functions.map(|inner| Arc::new(WindowUDF::new_from_impl(Rank { inner }))).into()
+    let functions = [
+        (row_number_udwf(), DataType::Int64),
+        (rank_udwf(), DataType::Int64),
+        (dense_rank_udwf(), DataType::Int64),
+        (ntile_udwf(), DataType::Int32),
+    ];
+    functions.map(|(inner, to)| Arc::new(WindowUDF::new_from_impl(Rank { inner, to }))).into()
 }
 
-/// DataFusion's function with its result as `bigint`.
+/// DataFusion's function with its result as the type that Postgres' has.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Rank {
     inner: Arc<WindowUDF>,
+    to: DataType,
 }
 
 impl WindowUDFImpl for Rank {
@@ -41,11 +48,11 @@ impl WindowUDFImpl for Rank {
         args: PartitionEvaluatorArgs<'_>,
     ) -> Result<Box<dyn PartitionEvaluator>> {
         let inner = self.inner.partition_evaluator_factory(args)?;
-        Ok(Box::new(BigintEvaluator { inner }))
+        Ok(Box::new(ConvertedEvaluator { inner, to: self.to.clone() }))
     }
 
     fn field(&self, args: WindowUDFFieldArgs<'_>) -> Result<FieldRef> {
-        Ok(Arc::new(Field::new(args.name(), DataType::Int64, false)))
+        Ok(Arc::new(Field::new(args.name(), self.to.clone(), false)))
     }
 
     fn sort_options(&self) -> Option<SortOptions> {
@@ -58,11 +65,12 @@ impl WindowUDFImpl for Rank {
 }
 
 #[derive(Debug)]
-struct BigintEvaluator {
+struct ConvertedEvaluator {
     inner: Box<dyn PartitionEvaluator>,
+    to: DataType,
 }
 
-impl PartitionEvaluator for BigintEvaluator {
+impl PartitionEvaluator for ConvertedEvaluator {
     fn is_causal(&self) -> bool {
         self.inner.is_causal()
     }
@@ -72,11 +80,11 @@ impl PartitionEvaluator for BigintEvaluator {
     }
 
     fn evaluate_all(&mut self, values: &[ArrayRef], num_rows: usize) -> Result<ArrayRef> {
-        Ok(cast(&self.inner.evaluate_all(values, num_rows)?, &DataType::Int64)?)
+        Ok(cast(&self.inner.evaluate_all(values, num_rows)?, &self.to)?)
     }
 
     fn evaluate(&mut self, values: &[ArrayRef], range: &Range<usize>) -> Result<ScalarValue> {
-        self.inner.evaluate(values, range)?.cast_to(&DataType::Int64)
+        self.inner.evaluate(values, range)?.cast_to(&self.to)
     }
 
     fn evaluate_all_with_rank(
@@ -85,7 +93,7 @@ impl PartitionEvaluator for BigintEvaluator {
         ranks_in_partition: &[Range<usize>],
     ) -> Result<ArrayRef> {
         let ranks = self.inner.evaluate_all_with_rank(num_rows, ranks_in_partition)?;
-        Ok(cast(&ranks, &DataType::Int64)?)
+        Ok(cast(&ranks, &self.to)?)
     }
 
     fn supports_bounded_execution(&self) -> bool {

@@ -7,12 +7,13 @@ use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::expr::AggregateFunction as LogicalCall;
 use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable};
 
-use itertools::izip;
+use itertools::{Itertools, izip};
 
 use super::Lowering;
+use super::ordered_call::{OrderedSlots, ordered_aggregate};
 use crate::error::{Error, Result};
 use crate::plan::function::SINGLE_VALUE;
-use crate::plan::node::{AggregateCall, AggregateFunction, Node, NodeKind};
+use crate::plan::node::{AggregateCall, AggregateFunction, JoinKind, Node, NodeKind};
 
 impl Lowering<'_> {
     pub(super) fn aggregate(&self, aggregate: &Aggregate) -> Result<Node> {
@@ -26,25 +27,59 @@ impl Lowering<'_> {
         {
             return self.single_value(aggregate, call, input);
         }
-        let mut exprs = aggregate.group_expr.clone();
+        // What is grouped by twice is one column.
+        let group_exprs: Vec<Expr> = aggregate.group_expr.iter().cloned().unique().collect();
+        let mut exprs = group_exprs.clone();
         let slots = calls
             .iter()
             .map(|call| Slots::new(call, schema, &mut exprs))
             .collect::<Result<Vec<_>>>()?;
         let (input, columns) = self.with_columns(input, &exprs, schema)?;
-        let calls = slots.into_iter().map(|slots| slots.call(&columns)).collect();
-        let group = columns[..aggregate.group_expr.len()].to_vec();
-        Ok(aggregated(group, calls, input, output))
+        let group = columns[..group_exprs.len()].to_vec();
+        let (mut running, mut ordered) = (vec![], vec![]);
+        let mut places = Vec::with_capacity(calls.len());
+        for (slots, call) in itertools::zip_eq(slots, calls) {
+            match slots {
+                Slots::Running(slots) => {
+                    places.push((true, running.len()));
+                    running.push(slots.call(&columns));
+                }
+                Slots::Ordered(slots) => {
+                    places.push((false, ordered.len()));
+                    ordered.push(self.ordered_call(call, &slots, &columns, schema)?);
+                }
+            }
+        }
+        if ordered.is_empty() {
+            return Ok(aggregated(group, running, input, output));
+        }
+        let names = group_and(output, &group, places.iter().map(|place| !place.0));
+        let node = ordered_aggregate(group.clone(), ordered, input.clone(), names);
+        if running.is_empty() {
+            return Ok(node);
+        }
+        let names = group_and(output, &group, places.iter().map(|place| place.0));
+        let count = running.len();
+        Ok(side_by_side(
+            aggregated(group.clone(), running, input, &names),
+            node,
+            group.len(),
+            places.into_iter().map(|(runs, at)| {
+                if runs { group.len() + at } else { 2 * group.len() + count + at }
+            }),
+        )
+        .named(output))
     }
 
     /// `single_value(x)` per group: the rows themselves, of which a group may have one only.
     fn single_value(&self, aggregate: &Aggregate, call: &LogicalCall, input: Node) -> Result<Node> {
-        let mut exprs = aggregate.group_expr.clone();
+        let mut exprs: Vec<Expr> = aggregate.group_expr.iter().cloned().unique().collect();
+        let groups = exprs.len();
         exprs.extend(call.params.args.iter().cloned());
         let (input, columns) = self.with_columns(input, &exprs, aggregate.input.schema())?;
         let input = input.columns(&columns).named(aggregate.schema.inner());
         let schema = Arc::clone(&input.schema);
-        let key: Vec<usize> = (0..aggregate.group_expr.len()).collect();
+        let key: Vec<usize> = (0..groups).collect();
         let unique = input.upsert_key.as_ref();
         if unique.is_some_and(|unique| unique.iter().all(|column| key.contains(column))) {
             return Ok(input);
@@ -82,8 +117,36 @@ fn call_of(expr: &Expr) -> Result<&LogicalCall> {
     }
 }
 
-/// A call whose argument and filter are positions in the list of expressions to project.
-struct Slots {
+/// The group columns of `schema` and those of its calls for which `kept` is true.
+fn group_and(schema: &SchemaRef, group: &[usize], kept: impl Iterator<Item = bool>) -> SchemaRef {
+    let (groups, calls) = schema.fields().split_at(group.len());
+    let calls = itertools::zip_eq(calls, kept).filter_map(|(field, kept)| kept.then_some(field));
+    Arc::new(Schema::new(groups.iter().chain(calls).map(Arc::clone).collect::<Vec<_>>()))
+}
+
+/// Two aggregates over the same `groups`, each row's group columns first, joined; of the calls the
+/// columns at `calls`.
+fn side_by_side(
+    left: Node,
+    right: Node,
+    groups: usize,
+    calls: impl Iterator<Item = usize>,
+) -> Node {
+    let on = (0..groups).map(|column| (column, column)).collect();
+    let joined = Node::join(JoinKind::Inner, on, true, None, left, right);
+    let columns: Vec<usize> = (0..groups).chain(calls).collect();
+    joined.columns(&columns)
+}
+
+/// A call whose columns are positions in the list of expressions to project.
+enum Slots {
+    /// One that keeps a running value.
+    Running(RunningSlots),
+    /// One that is computed from all rows in an order.
+    Ordered(OrderedSlots),
+}
+
+struct RunningSlots {
     function: AggregateFunction,
     argument: Option<usize>,
     distinct: bool,
@@ -92,7 +155,9 @@ struct Slots {
 
 impl Slots {
     fn new(call: &LogicalCall, schema: &DFSchema, exprs: &mut Vec<Expr>) -> Result<Slots> {
-        let function = function(call.func.name())?;
+        let Some(function) = function(call.func.name()) else {
+            return Ok(Slots::Ordered(OrderedSlots::new(call, exprs)?));
+        };
         let mut add = |expr: &Expr| {
             exprs.push(expr.clone());
             exprs.len() - 1
@@ -109,9 +174,11 @@ impl Slots {
             }
         };
         let filter = params.filter.as_deref().map(add);
-        Ok(Slots { function, argument, distinct: params.distinct, filter })
+        Ok(Slots::Running(RunningSlots { function, argument, distinct: params.distinct, filter }))
     }
+}
 
+impl RunningSlots {
     fn call(self, columns: &[usize]) -> AggregateCall {
         AggregateCall {
             function: self.function,
@@ -143,8 +210,9 @@ fn counts_rows(function: AggregateFunction, argument: &Expr, schema: &DFSchema) 
     })
 }
 
-fn function(name: &str) -> Result<AggregateFunction> {
-    Ok(match name {
+/// The function that keeps a running value, if there is one of this name.
+fn function(name: &str) -> Option<AggregateFunction> {
+    Some(match name {
         "count" => AggregateFunction::Count,
         "sum" => AggregateFunction::Sum,
         "avg" | "mean" => AggregateFunction::Avg,
@@ -156,14 +224,6 @@ fn function(name: &str) -> Result<AggregateFunction> {
         "var_pop" | "var_population" => AggregateFunction::VarPop,
         "stddev" | "stddev_samp" => AggregateFunction::StddevSamp,
         "stddev_pop" => AggregateFunction::StddevPop,
-        other => {
-            return Err(Error::unsupported(format!(
-                "aggregate function {other} in a materialized view"
-            ))
-            .hint(
-                "Maintained aggregates are count, sum, avg, min, max, bool_and, bool_or, stddev \
-                 and variance.",
-            ));
-        }
+        _ => return None,
     })
 }

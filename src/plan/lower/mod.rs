@@ -8,7 +8,9 @@ mod aggregate;
 mod constant;
 mod expr;
 mod join;
+mod ordered_call;
 mod top_n;
+mod window;
 
 use std::sync::Arc;
 

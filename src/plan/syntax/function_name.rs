@@ -116,6 +116,7 @@ pub(super) fn keeps_argument_type(name: &ObjectName) -> bool {
             | "mod"
             | "array"
             | "array_agg"
+            | "grouping"
             | "pg_typeof"
             | "sign"
             | ASSIGNED

@@ -4,6 +4,7 @@
 
 mod column_name;
 mod function_name;
+mod merged_join;
 mod similar;
 
 use std::ops::ControlFlow;
@@ -18,6 +19,7 @@ use datafusion::sql::sqlparser::ast::{
 pub(crate) use column_name::visible;
 pub(crate) use function_name::{Functions, assigned};
 
+use super::function::WITH_TIES;
 use crate::error::{Error, Result, SqlState};
 use crate::sql::Positions;
 use crate::sql::visit::{Walk, WalkMut};
@@ -64,17 +66,16 @@ impl VisitorMut for Rewriter<'_> {
     type Break = Error;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
-        if let Some(Fetch { with_ties: true, .. }) = &query.fetch {
-            let error = Error::unsupported("FETCH FIRST … WITH TIES");
-            let error = error.hint("Filter on rank() OVER (ORDER BY …) in a subquery.");
-            return self.fail(error, query);
-        }
         // FETCH FIRST n ROWS ONLY is LIMIT n.
         if let Some(Fetch { percent: false, .. }) = &query.fetch
-            && let Some(Fetch { quantity, .. }) = query.fetch.take()
+            && let Some(Fetch { quantity, with_ties, .. }) = query.fetch.take()
         {
             let one = || Expr::value(Value::Number("1".to_owned(), false));
-            let count = Some(quantity.unwrap_or_else(one));
+            let count = quantity.unwrap_or_else(one);
+            let count = Some(match with_ties {
+                true => function_name::call(WITH_TIES, vec![count]),
+                false => count,
+            });
             match &mut query.limit_clause {
                 Some(LimitClause::LimitOffset { limit: limit @ None, .. }) => *limit = count,
                 clause => {
@@ -85,6 +86,9 @@ impl VisitorMut for Rewriter<'_> {
                     });
                 }
             }
+        }
+        if let Err(error) = merged_join::rewrite(query) {
+            return self.fail(error, query);
         }
         if !query.locks.is_empty() {
             // Rows are not locked: a transaction reads one epoch and writes another.
@@ -128,9 +132,12 @@ impl VisitorMut for Rewriter<'_> {
         }
         let joins = select.from.iter().flat_map(|from| &from.joins);
         if let Some(join) = joins.into_iter().find(|join| merges_columns(&join.join_operator)) {
-            let error = Error::unsupported("RIGHT or FULL JOIN with USING or NATURAL")
+            let error = Error::unsupported("NATURAL RIGHT or FULL JOIN")
                 .hint("Write ON l.c = r.c, and coalesce(l.c, r.c) for the merged column.");
             return self.fail(error, &join.relation);
+        }
+        if let Err(error) = merged_join::spelled(select) {
+            return self.fail(error, select);
         }
         column_name::name_items(&mut select.projection);
         ControlFlow::Continue(())
@@ -236,7 +243,7 @@ fn merges_columns(join: &JoinOperator) -> bool {
     else {
         return false;
     };
-    matches!(on, JoinConstraint::Using(_) | JoinConstraint::Natural)
+    matches!(on, JoinConstraint::Natural)
 }
 
 fn is_float(data_type: &DataType) -> bool {

@@ -2,6 +2,7 @@
 
 use arrow::array::{Float64Array, StringArray, UInt32Array};
 use arrow::compute::{SortOptions, take_record_batch};
+use arrow::row::{RowConverter, Rows, SortField};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -44,15 +45,13 @@ fn pool(seed: u64, rows: usize, partitions: i64) -> RecordBatch {
 /// Sorts everything and counts.
 fn naive(ranking: &Ranking, rows: &RecordBatch) -> Collection {
     let form = RowForm::new(&ranking.order, &input()).unwrap();
-    let bytes = |converter: &RowConverter, columns: &[ArrayRef]| -> Vec<Vec<u8>> {
-        let rows = converter.convert_columns(columns).unwrap();
-        rows.iter().map(|row| row.data().to_vec()).collect()
-    };
-    let whole = bytes(&form.converter, &form.columns(rows));
+    let bytes =
+        |rows: Rows| -> Vec<Vec<u8>> { rows.iter().map(|row| row.data().to_vec()).collect() };
+    let whole = bytes(form.encode(rows).unwrap());
     let order = if ranking.order.is_empty() {
         vec![vec![]; rows.num_rows()]
     } else {
-        bytes(&form.order_converter, &form.order_columns(rows))
+        bytes(form.encode_order(rows).unwrap())
     };
     let keys: Vec<SortField> =
         ranking.partition.iter().map(|_| SortField::new(DataType::Int64)).collect();
@@ -61,7 +60,7 @@ fn naive(ranking: &Ranking, rows: &RecordBatch) -> Collection {
     let keys = if keys.is_empty() {
         vec![vec![]; rows.num_rows()]
     } else {
-        bytes(&RowConverter::new(keys).unwrap(), &columns)
+        bytes(RowConverter::new(keys).unwrap().convert_columns(&columns).unwrap())
     };
     let mut sorted: Vec<usize> = (0..rows.num_rows()).collect();
     sorted.sort_by_key(|&row| (&keys[row], &whole[row]));

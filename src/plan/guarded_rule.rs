@@ -1,0 +1,128 @@
+//! DataFusion's optimizer rules, kept from plans whose meaning they would change.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{NullEquality, Result};
+use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan, Projection};
+use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
+use datafusion::optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
+use datafusion::optimizer::push_down_filter::PushDownFilter;
+use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
+
+/// A rule, and what it must leave alone.
+#[derive(Debug)]
+struct Guarded {
+    rule: Arc<dyn OptimizerRule + Send + Sync>,
+    leaves: fn(&LogicalPlan) -> bool,
+}
+
+/// Keys of joins, extracted from their conditions. Where a null key equals a null key, plain equalities
+/// would become keys too, where a null equals nothing.
+pub(crate) fn equal_joins() -> Arc<dyn OptimizerRule + Send + Sync> {
+    let rule = Arc::new(ExtractEquijoinPredicate::new());
+    let leaves = |plan: &LogicalPlan| match plan {
+        LogicalPlan::Join(join) => join.null_equality == NullEquality::NullEqualsNull,
+        _ => false,
+    };
+    Arc::new(Guarded { rule, leaves })
+}
+
+/// Conditions moved down. One that reads no column would move below an aggregate without groups,
+/// which has a row even if its input has none.
+pub(crate) fn push_down_filter() -> Arc<dyn OptimizerRule + Send + Sync> {
+    let leaves = |plan: &LogicalPlan| match plan {
+        LogicalPlan::Filter(filter) => match filter.input.as_ref() {
+            LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+            _ => false,
+        },
+        _ => false,
+    };
+    Arc::new(Guarded { rule: Arc::new(PushDownFilter::new()), leaves })
+}
+
+/// Inner joins put in another order, to make joins of cross joins. Joins in which a null key equals a
+/// null key keep out of it: all keys would become like theirs, or theirs like all.
+pub(crate) fn eliminate_cross_join() -> Arc<dyn OptimizerRule + Send + Sync> {
+    Arc::new(CrossJoins { rule: EliminateCrossJoin::new() })
+}
+
+#[derive(Debug)]
+struct CrossJoins {
+    rule: EliminateCrossJoin,
+}
+
+impl OptimizerRule for CrossJoins {
+    fn name(&self) -> &str {
+        self.rule.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.rule.apply_order()
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        let apart = plan.transform_up_with_subqueries(|node| match node {
+            LogicalPlan::Join(join) if is_null_safe(&join) => {
+                let (left, right) = (hidden(join.left)?, hidden(join.right)?);
+                let join = LogicalPlan::Join(Join { left, right, ..join });
+                Ok(Transformed::yes(Arc::unwrap_or_clone(hidden(Arc::new(join))?)))
+            }
+            other => Ok(Transformed::no(other)),
+        })?;
+        let rewritten = self.rule.rewrite(apart.data, config)?;
+        let transformed = rewritten.transformed || apart.transformed;
+        Ok(Transformed { transformed, ..rewritten })
+    }
+}
+
+fn is_null_safe(join: &Join) -> bool {
+    join.null_equality == NullEquality::NullEqualsNull && join.join_type == JoinType::Inner
+}
+
+/// An inner join below a projection of all its columns: the rule does not look through it.
+fn hidden(plan: Arc<LogicalPlan>) -> Result<Arc<LogicalPlan>> {
+    match plan.as_ref() {
+        LogicalPlan::Join(join) if join.join_type == JoinType::Inner => {
+            let columns = plan.schema().columns().into_iter().map(Expr::Column).collect();
+            Ok(Arc::new(LogicalPlan::Projection(Projection::try_new(columns, plan)?)))
+        }
+        _ => Ok(plan),
+    }
+}
+
+/// `rules` with the guarded ones in place of DataFusion's.
+pub(crate) fn guarded(
+    rules: Vec<Arc<dyn OptimizerRule + Send + Sync>>,
+) -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let ours = [equal_joins(), push_down_filter(), eliminate_cross_join()];
+    let replaced = |rule: Arc<dyn OptimizerRule + Send + Sync>| {
+        ours.iter().find(|ours| ours.name() == rule.name()).map_or(rule, Arc::clone)
+    };
+    rules.into_iter().map(replaced).collect()
+}
+
+impl OptimizerRule for Guarded {
+    fn name(&self) -> &str {
+        self.rule.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.rule.apply_order()
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        if (self.leaves)(&plan) {
+            return Ok(Transformed::no(plan));
+        }
+        self.rule.rewrite(plan, config)
+    }
+}
