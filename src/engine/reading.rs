@@ -10,7 +10,7 @@ use super::collections::Collections;
 use super::session::Session;
 use super::{errors, source_read, stream_catalog};
 use crate::catalog::{Catalog, Object};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::types::ObjectId;
 
 /// Relations for DataFusion, by id.
@@ -113,7 +113,14 @@ impl Session {
             let position = self.shared.runtime.source_position(source.id).await?;
             let now_us = self.shared.clock.now_us();
             to.add(relation, source_read::rows(source, position, now_us).await?);
+        } else {
+            return Err(dropped(relation));
         }
         Ok(())
     }
+}
+
+/// 42P01 for a relation that was there when the statement was planned.
+pub(super) fn dropped(relation: ObjectId) -> Error {
+    Error::undefined_table(&relation.to_string()).detail("The relation has been dropped.")
 }

@@ -13,7 +13,7 @@ use futures::{TryStreamExt, stream};
 use super::arguments::Arguments;
 use super::cancel::{CancelToken, timed_out};
 use super::collections::Collections;
-use super::reading::Providers;
+use super::reading::{Providers, dropped};
 use super::response::{Response, RowStream};
 use super::rows::Rows;
 use super::running::Running;
@@ -146,9 +146,7 @@ impl Session {
         }
         let catalog = self.shared.catalog();
         let object = catalog.get(relation);
-        object.map(|object| object.schema()).ok_or_else(|| {
-            Error::internal(format!("relation {relation} was planned but is not in the catalog"))
-        })
+        object.map(|object| object.schema()).ok_or_else(|| dropped(relation))
     }
 }
 
