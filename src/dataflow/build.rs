@@ -243,34 +243,37 @@ impl Builder<'_> {
         let schema = &node.schema;
         match &node.kind {
             NodeKind::Aggregate { group, calls, .. } => {
-                let input = self.exchange(below, group)?;
+                let (input, placed) = self.gather(below, group)?;
                 let operator = Aggregate::new(
-                    group,
+                    (group, &placed),
                     calls,
                     &input.schema,
                     schema,
                     append_only,
                     self.owns_unit_key()?,
                 )?;
-                self.unary(node, &input, vec![(0..group.len()).collect()], operator)
+                // Group columns come first.
+                let placed = positions(group, &placed).into_iter().collect();
+                self.unary(node, &input, placed, operator)
             }
             NodeKind::Distinct { .. } => {
                 let all: Vec<usize> = (0..schema.fields().len()).collect();
-                let input = self.exchange(below, &all)?;
-                let operator = Distinct::new(schema)?;
-                self.unary(node, &input, vec![all], operator)
+                let (input, placed) = self.gather(below, &all)?;
+                let operator = Distinct::new(schema, placed.clone())?;
+                self.unary(node, &input, vec![placed], operator)
             }
             NodeKind::TopN { partition, order, offset, limit, rank, .. } => {
-                let input = self.exchange(below, partition)?;
+                let (input, placed) = self.gather(below, partition)?;
                 let ranking = Ranking {
                     partition: partition.clone(),
+                    placed: placed.clone(),
                     order: order.clone(),
                     offset: *offset,
                     limit: *limit,
                     rank: *rank,
                 };
                 let operator = TopN::new(ranking, &input.schema, schema, append_only)?;
-                self.unary(node, &input, vec![partition.clone()], operator)
+                self.unary(node, &input, vec![placed], operator)
             }
             NodeKind::Recompute { partition, order, calls, .. } => {
                 let input = self.exchange(below, partition)?;
@@ -284,9 +287,9 @@ impl Builder<'_> {
                 self.unary(node, &input, vec![placed], operator)
             }
             NodeKind::AtMostOne { key, .. } => {
-                let input = self.exchange(below, key)?;
-                let operator = AtMostOne::new(key, &input.schema)?;
-                self.unary(node, &input, vec![key.clone()], operator)
+                let (input, placed) = self.gather(below, key)?;
+                let operator = AtMostOne::new(key, placed.clone(), &input.schema)?;
+                self.unary(node, &input, vec![placed], operator)
             }
             other => unreachable!("not a grouping node: {other:?}"),
         }
@@ -362,10 +365,26 @@ impl Builder<'_> {
         Ok((built, id))
     }
 
+    /// `input` with all rows of equal `key` on one worker, and the columns by which they are placed:
+    /// where they are placed by a part of the key already, nothing needs to move.
+    fn gather(&mut self, input: Built, key: &[usize]) -> Result<(Built, Vec<usize>)> {
+        let within = |placed: &&Vec<usize>| {
+            !placed.is_empty() && placed.iter().all(|column| key.contains(column))
+        };
+        match input.placements.iter().filter(within).max_by_key(|placed| placed.len()).cloned() {
+            Some(placed) => Ok((input, placed)),
+            None => Ok((self.exchange(input, key)?, key.to_vec())),
+        }
+    }
+
     /// `input` with each row on the worker that owns its key.
     fn exchange(&mut self, input: Built, key: &[usize]) -> Result<Built> {
-        if self.workers == 1 || input.placements.iter().any(|placed| placed == key) {
+        if input.placements.iter().any(|placed| placed == key) {
             return Ok(input);
+        }
+        if self.workers == 1 {
+            // Saved state, whose places follow from this, does not depend on the number of workers.
+            return Ok(Built { placements: vec![key.to_vec()], ..input });
         }
         let fingerprint = input.fingerprint.by("exchange", key);
         if let Some(built) = self.built.get(&fingerprint) {

@@ -5,7 +5,10 @@ use arrow::datatypes::Schema;
 
 use crate::error::Result;
 use crate::types::key::KeyEncoder;
-use crate::types::{Delta, Vnode};
+use crate::types::{Delta, Selection, Vnode};
+
+/// Parts with at least this many rows share the delta's columns instead of copying them.
+const SHARED_ROWS_MIN: usize = if cfg!(debug_assertions) { 16 } else { 4096 };
 
 /// Splits deltas by the worker that owns the key of each row.
 pub struct Exchange {
@@ -30,7 +33,7 @@ impl Exchange {
     ///
     /// # Errors
     /// Only what Arrow's kernels report.
-    pub fn partition(&self, delta: Delta) -> Result<Vec<(usize, Delta)>> {
+    pub fn partition(&self, delta: Delta) -> Result<Vec<(usize, Selection)>> {
         let keys = self.encoder.encode_batch(&delta.batch, &self.keys)?;
         let mut rows: Vec<Vec<u32>> = vec![vec![]; self.workers];
         for (row, hash) in (0u32..).take(delta.rows()).map(|row| (row, keys.hashes[row as usize])) {
@@ -39,10 +42,13 @@ impl Exchange {
         let mut parts = vec![];
         for (dest, rows) in rows.into_iter().enumerate() {
             if rows.len() == delta.rows() {
-                return Ok(vec![(dest, delta)]);
+                return Ok(vec![(dest, delta.into())]);
             }
-            if !rows.is_empty() {
-                parts.push((dest, delta.take(&UInt32Array::from(rows))?));
+            let rows = UInt32Array::from(rows);
+            if rows.len() >= SHARED_ROWS_MIN {
+                parts.push((dest, Selection::of(delta.clone(), rows)));
+            } else if !rows.is_empty() {
+                parts.push((dest, delta.take(&rows)?.into()));
             }
         }
         Ok(parts)

@@ -16,7 +16,7 @@ use super::operator::{Context, ErrorRow, Output, Port, StateSize};
 use crate::error::{Error, Result};
 use crate::plan::node::Node;
 use crate::state::{Arrangements, Saved};
-use crate::types::{Delta, Epoch, ObjectId};
+use crate::types::{Delta, Epoch, ObjectId, Selection};
 
 /// Rows of background work that an operator may do after a tick in which it ran.
 const MAINTAIN_ROWS: usize = 4096;
@@ -115,7 +115,7 @@ impl Executor {
     /// A change of `relation`, for every view that reads it.
     pub fn change(&mut self, relation: ObjectId, delta: &Delta) {
         for id in self.graph.scans(relation).to_vec() {
-            self.deliver(id, 0, delta.clone());
+            self.deliver(id, 0, delta.clone().into());
         }
     }
 
@@ -126,7 +126,7 @@ impl Executor {
             "only views that share nothing yet are fed on their own"
         );
         for id in self.graph.scans_of(view, Some(relation)) {
-            self.deliver(id, 0, delta.clone());
+            self.deliver(id, 0, delta.clone().into());
         }
     }
 
@@ -135,7 +135,7 @@ impl Executor {
         for packet in inbox {
             // An exchange that is gone belonged to a view dropped since.
             if let Some(id) = self.graph.channel(packet.channel) {
-                self.pass_on(id, packet.delta);
+                self.pass_on(id, packet.rows);
             }
         }
         while let Some(&next) = self.schedule.first()
@@ -296,51 +296,51 @@ impl Executor {
         }
     }
 
-    /// Gives `delta` to a node.
-    fn deliver(&mut self, id: NodeId, port: Port, delta: Delta) {
+    /// Gives rows to a node.
+    fn deliver(&mut self, id: NodeId, port: Port, rows: Selection) {
         let node = &mut self.graph[id];
-        if delta.is_empty() || node.dead {
+        if rows.is_empty() || node.dead {
             return;
         }
         if let Body::Exchange(exchange) = &node.body {
-            match exchange.partition(delta) {
+            match rows.into_delta().and_then(|delta| exchange.partition(delta)) {
                 Ok(parts) => self.send(id, parts),
                 Err(error) => self.fail(id, &error),
             }
             return;
         }
-        node.pending.push((port, delta));
+        node.pending.push((port, rows));
         self.enlist(id);
     }
 
     /// Sends the parts of a delta that exchange `id` has split.
-    fn send(&mut self, id: NodeId, parts: Vec<(usize, Delta)>) {
-        for (dest, delta) in parts {
+    fn send(&mut self, id: NodeId, parts: Vec<(usize, Selection)>) {
+        for (dest, rows) in parts {
             if dest == self.worker {
                 // Its consumers are of a later level: they wait for the next round like packets.
-                self.pass_on(id, delta);
+                self.pass_on(id, rows);
             } else if let Body::Exchange(exchange) = &self.graph[id].body {
-                self.outbox.push(Packet { channel: exchange.channel, dest, delta });
+                self.outbox.push(Packet { channel: exchange.channel, dest, rows });
             }
         }
     }
 
-    /// Gives `delta` to all consumers of a node.
-    fn pass_on(&mut self, id: NodeId, delta: Delta) {
+    /// Gives rows to all consumers of a node.
+    fn pass_on(&mut self, id: NodeId, rows: Selection) {
         let consumers = std::mem::take(&mut self.graph[id].consumers);
         if let Some((&(last, last_port), others)) = consumers.split_last() {
             for &(consumer, port) in others {
-                self.feed(consumer, port, delta.clone());
+                self.feed(consumer, port, rows.clone());
             }
-            self.feed(last, last_port, delta);
+            self.feed(last, last_port, rows);
         }
         self.graph[id].consumers = consumers;
     }
 
-    /// Gives `delta` to a consumer, unless it is a scan that waits for its fill.
-    fn feed(&mut self, id: NodeId, port: Port, delta: Delta) {
+    /// Gives rows to a consumer, unless it is a scan that waits for its fill.
+    fn feed(&mut self, id: NodeId, port: Port, rows: Selection) {
         if self.graph[id].open {
-            self.deliver(id, port, delta);
+            self.deliver(id, port, rows);
         }
     }
 
@@ -358,8 +358,8 @@ impl Executor {
         let mut ctx = Context { arrangements: &mut self.arrangements, epoch: self.epoch };
         let mut out = Output { wanted, ..Output::default() };
         let result = guard(operator.name(), || {
-            for (port, delta) in pending {
-                operator.apply(&mut ctx, port, delta, &mut out)?;
+            for (port, rows) in pending {
+                operator.apply_selection(&mut ctx, port, rows, &mut out)?;
             }
             operator.finish(&mut ctx, &mut out)
         });
@@ -374,7 +374,11 @@ impl Executor {
             if self.graph[id].watchers > 0 {
                 self.show(id, &delta);
             }
-            self.pass_on(id, delta);
+            self.pass_on(id, delta.into());
+        }
+        for rows in out.selections {
+            debug_assert_eq!(self.graph[id].watchers, 0, "no view has an arrangement as its root");
+            self.pass_on(id, rows);
         }
     }
 

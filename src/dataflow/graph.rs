@@ -13,7 +13,7 @@ use super::failed_rows::FailedRows;
 use super::fingerprint::Fingerprint;
 use super::operator::{Operator, Port};
 use crate::state::{ArrangementId, Arrangements};
-use crate::types::{Delta, ObjectId};
+use crate::types::{Delta, ObjectId, Selection};
 
 /// A node of the graph, within one worker.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -65,7 +65,7 @@ pub struct GraphNode {
     /// Whether it waits to run in the open tick.
     pub scheduled: bool,
     /// What it has been given in the open tick.
-    pub pending: Vec<(Port, Delta)>,
+    pub pending: Vec<(Port, Selection)>,
     /// Rows that it has left out.
     pub failed_rows: FailedRows,
 }

@@ -20,7 +20,7 @@ mod placement;
 pub use executor::Executor;
 pub use fingerprint::Fingerprint;
 
-use crate::types::Delta;
+use crate::types::Selection;
 
 /// A message between workers within one tick.
 #[derive(Clone, Debug)]
@@ -30,5 +30,5 @@ pub struct Packet {
     /// Receiving worker.
     pub dest: usize,
     /// The rows.
-    pub delta: Delta,
+    pub rows: Selection,
 }

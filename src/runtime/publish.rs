@@ -136,9 +136,9 @@ impl Coordinator {
     }
 
     /// Rows of a table by primary key: what is in the log, without waiting for the tick.
-    pub(super) fn lookup(&self, table: ObjectId, keys: &RecordBatch) -> Result<Snapshot> {
+    pub(super) fn lookup(&mut self, table: ObjectId, keys: &RecordBatch) -> Result<Snapshot> {
         self.ready(table)?;
-        let rows = self.tables.get(&table).ok_or_else(|| {
+        let rows = self.tables.get_mut(&table).ok_or_else(|| {
             Error::internal(format!("relation {table} has no primary key to look up rows by"))
         })?;
         let relations = vec![(table, rows.lookup(keys)?)];

@@ -93,11 +93,12 @@ impl Table {
     }
 
     /// The rows whose primary keys are among `keys`, which has the columns of the key only.
-    pub(super) fn lookup(&self, keys: &RecordBatch) -> Result<Vec<Delta>> {
+    pub(super) fn lookup(&mut self, keys: &RecordBatch) -> Result<Vec<Delta>> {
         let columns: Vec<usize> = (0..keys.num_columns()).collect();
         let mut matches = Matches::default();
+        let keys = self.encoder.encode_batch(keys, &columns)?;
         let rows = self.indexed()?;
-        rows.probe(&self.encoder.encode_batch(keys, &columns)?, true, &mut matches);
+        rows.probe(&keys, true, &mut matches);
         // A key may have been asked for twice.
         matches.state.sort_unstable();
         matches.state.dedup();
@@ -178,7 +179,7 @@ impl Table {
             Rows::Appended { open, .. } => open.extend(deltas.iter().cloned()),
             Rows::Indexed(rows) => {
                 for delta in deltas {
-                    rows.stage(delta)?;
+                    rows.stage(delta.clone())?;
                 }
                 rows.commit();
             }
@@ -197,8 +198,8 @@ impl Table {
         self.commit(&inverse)
     }
 
-    fn indexed(&self) -> Result<&Arrangement> {
-        match &self.rows {
+    fn indexed(&mut self) -> Result<&mut Arrangement> {
+        match &mut self.rows {
             Rows::Indexed(rows) => Ok(rows),
             Rows::Appended { .. } => Err(Error::new(
                 SqlState::ObjectNotInPrerequisiteState,
@@ -218,14 +219,15 @@ impl Table {
         self.encoder.encode_batch(rows, &self.key)
     }
 
-    fn probe(&self, rows: &RecordBatch) -> Result<Matches> {
+    fn probe(&mut self, rows: &RecordBatch) -> Result<Matches> {
         let mut matches = Matches::default();
         // A primary key is never null; without one, rows with nulls are found like any other.
-        self.indexed()?.probe(&self.keys(rows)?, true, &mut matches);
+        let keys = self.keys(rows)?;
+        self.indexed()?.probe(&keys, true, &mut matches);
         Ok(matches)
     }
 
-    fn refuse_duplicates(&self, rows: &RecordBatch) -> Result<()> {
+    fn refuse_duplicates(&mut self, rows: &RecordBatch) -> Result<()> {
         if let Some(&row) = self.probe(rows)?.probe.first() {
             return Err(self.duplicate_key(rows, row as usize));
         }
@@ -252,7 +254,7 @@ impl Table {
     }
 
     /// The first occurrence of each key that the table does not have.
-    fn without_existing(&self, rows: &RecordBatch) -> Result<RecordBatch> {
+    fn without_existing(&mut self, rows: &RecordBatch) -> Result<RecordBatch> {
         let groups = Groups::new(&self.keys(rows)?);
         let mut stored = vec![false; rows.num_rows()];
         for row in self.probe(rows)?.probe {
@@ -277,7 +279,7 @@ impl Table {
     }
 
     /// Retractions and insertions that put `rows`, whose keys are distinct, into the table.
-    fn replacements(&self, rows: RecordBatch, conflict: Conflict) -> Result<Vec<Delta>> {
+    fn replacements(&mut self, rows: RecordBatch, conflict: Conflict) -> Result<Vec<Delta>> {
         let matches = self.probe(&rows)?;
         if matches.probe.is_empty() {
             return Ok(vec![Delta::insert(rows)]);
@@ -350,7 +352,7 @@ impl Table {
         Ok(Applied { deltas, count, inserted: None })
     }
 
-    fn refuse_missing(&self, retractions: &Delta) -> Result<()> {
+    fn refuse_missing(&mut self, retractions: &Delta) -> Result<()> {
         let matches = self.probe(&retractions.batch)?;
         let equal = self.equal_rows(&retractions.batch, &matches)?;
         let mut needed: Vec<i64> =
@@ -373,7 +375,7 @@ impl Table {
     }
 
     /// Per match, whether the whole rows are equal.
-    fn equal_rows(&self, rows: &RecordBatch, matches: &Matches) -> Result<BooleanArray> {
+    fn equal_rows(&mut self, rows: &RecordBatch, matches: &Matches) -> Result<BooleanArray> {
         let mut equal = BooleanArray::from(vec![true; matches.probe.len()]);
         if self.primary_key.is_empty() {
             return Ok(equal);

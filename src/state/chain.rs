@@ -1,46 +1,23 @@
 //! Rows by key: an index from keys to chains of row numbers. Whose rows they are, and where their
 //! values stand, is the caller's business: an arrangement's, or a delta's of one tick.
+//!
+//! A chain is linked in one direction, newest row first: four bytes a row, and appending a row touches
+//! nothing but its key's entry. Rows that go are found by walking the chain, which is short; the rows of
+//! a long one, a *hot* key's, are linked backwards, too, from its first lookup on.
 
 use std::ops::Range;
 
 use itertools::Itertools;
 
+use super::cursor::Cursor;
 use super::index::{NONE, RowIndex};
 use super::key_bytes::KeyBytes;
 use super::segmented::SegmentedVec;
+use super::sparse::Sparse;
 use crate::types::key::{KeyBatch, KeyEncoder, Keys};
 
-/// Pairs found by probing, as parallel vectors.
-#[derive(Default, Debug)]
-pub struct Matches {
-    /// Row of the probing batch.
-    pub probe: Vec<u32>,
-    /// Row found.
-    pub state: Vec<u32>,
-    /// Its weight (never 0).
-    pub weights: Vec<i64>,
-}
-
-impl Matches {
-    /// Number of pairs.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.probe.len()
-    }
-
-    /// Whether there is no pair.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.probe.is_empty()
-    }
-
-    /// Forgets the pairs, keeps the memory.
-    pub fn clear(&mut self) {
-        self.probe.clear();
-        self.state.clear();
-        self.weights.clear();
-    }
-}
+/// Keys looked up between looking at their chains: what is read about them is still cached then.
+pub const PART: usize = 1024;
 
 /// Chains of rows by key.
 ///
@@ -48,11 +25,18 @@ impl Matches {
 /// 1. A key is compared exactly, never by hash alone (by `find`).
 /// 2. An entry's `weight` and `length` are the sum of weights and the number of its chain's rows.
 /// 3. No linked row has weight 0 (kept by `push` and `add`).
+/// 4. `before` names the row before each row of a hot chain (kept by all that link; checked by the model
+///    test of arrangements).
 #[derive(Debug)]
 pub struct Chains {
     index: RowIndex,
     entries: SegmentedVec<Entry>,
-    nodes: SegmentedVec<Node>,
+    /// By row: the next older row of its key.
+    next: Sparse<u32>,
+    /// By row of a hot key: the next newer row.
+    before: Sparse<u32>,
+    /// By row; 1 for rows that were never linked.
+    weights: Sparse<i64>,
     /// Bytes of keys that are not fixed.
     bytes: Option<KeyBytes>,
     /// The entry of the null key, where keys are fixed: its `key` says nothing.
@@ -68,84 +52,11 @@ struct Entry {
     key: u64,
     weight: i64,
     head: u32,
-    /// Number of rows; [`HOT`] is a flag for the owner.
+    /// Number of rows; [`HOT`] is a flag.
     length: u32,
 }
 
-/// A row's place in its chain.
-#[derive(Clone, Copy, Debug)]
-struct Node {
-    weight: i64,
-    next: u32,
-    prev: u32,
-    entry: u32,
-}
-
 const HOT: u32 = 1 << 31;
-const NO_NODE: Node = Node { weight: 0, next: NONE, prev: NONE, entry: NONE };
-
-/// Keys looked up between looking at their chains: what is read about them is still cached then.
-pub const PART: usize = 1024;
-
-/// An enumeration of the pairs of probing rows and rows with equal keys, in bounded steps.
-pub struct Cursor<'a> {
-    chains: &'a Chains,
-    keys: &'a KeyBatch,
-    null_equals_null: bool,
-    wanted: Option<Vec<bool>>,
-    /// For each probing row from `first` on, up to [`PART`] of them, the rest of its chain.
-    heads: Vec<u32>,
-    first: usize,
-    at: usize,
-}
-
-impl Cursor<'_> {
-    /// Skips the probing rows for which `wanted` is false.
-    #[must_use]
-    pub fn only(mut self, wanted: Vec<bool>) -> Self {
-        self.wanted = Some(wanted);
-        self
-    }
-
-    /// Appends up to `limit` further pairs to `matches`; false if there were none left.
-    pub fn advance(&mut self, limit: usize, matches: &mut Matches) -> bool {
-        let mut left = limit;
-        loop {
-            while let Some(head) = self.heads.get_mut(self.at) {
-                let probe = (self.first + self.at) as u32;
-                while *head != NONE {
-                    if left == 0 {
-                        return true;
-                    }
-                    left -= 1;
-                    let node = &self.chains.nodes[*head];
-                    matches.probe.push(probe);
-                    matches.state.push(*head);
-                    matches.weights.push(node.weight);
-                    *head = node.next;
-                }
-                self.at += 1;
-            }
-            if !self.refill() {
-                return left < limit;
-            }
-        }
-    }
-
-    /// Looks up the next part of the probing rows; false if there are none.
-    fn refill(&mut self) -> bool {
-        self.first += self.heads.len();
-        self.at = 0;
-        self.heads.clear();
-        let part = self.first..(self.first + PART).min(self.keys.hashes.len());
-        self.chains.find_part(self.keys, part.clone(), self.null_equals_null, &mut self.heads);
-        for (row, head) in part.clone().zip_eq(&mut self.heads) {
-            let wanted = self.wanted.as_ref().is_none_or(|wanted| wanted[row]);
-            *head = if *head == NONE || !wanted { NONE } else { self.chains.entries[*head].head };
-        }
-        !part.is_empty()
-    }
-}
 
 impl Chains {
     /// No rows, for keys of `encoder`.
@@ -154,7 +65,9 @@ impl Chains {
         Chains {
             index: RowIndex::new(),
             entries: SegmentedVec::new(),
-            nodes: SegmentedVec::new(),
+            next: Sparse::new(NONE),
+            before: Sparse::new(NONE),
+            weights: Sparse::new(1),
             bytes: (!encoder.fixed()).then(KeyBytes::default),
             null_entry: NONE,
             free: vec![],
@@ -187,7 +100,8 @@ impl Chains {
     #[must_use]
     pub fn byte_size(&self) -> usize {
         let bytes = self.bytes.as_ref().map_or(0, KeyBytes::byte_size);
-        self.index.byte_size() + self.entries.byte_size() + self.nodes.byte_size() + bytes
+        let rows = self.next.byte_size() + self.before.byte_size() + self.weights.byte_size();
+        self.index.byte_size() + self.entries.byte_size() + rows + bytes
     }
 
     /// The entry of each key, or [`NONE`].
@@ -198,7 +112,7 @@ impl Chains {
         found
     }
 
-    fn find_part(
+    pub(super) fn find_part(
         &self,
         keys: &KeyBatch,
         part: Range<usize>,
@@ -214,9 +128,8 @@ impl Chains {
                 self.index.find(hashes, equal, found);
             }
             Keys::Rows(rows) => {
-                let equal = |probe, entry| {
-                    self.key_bytes(entry) == rows.row(part.start + probe as usize).as_ref()
-                };
+                let equal =
+                    |probe, entry| self.key_bytes(entry) == rows.row(part.start + probe as usize);
                 self.index.find(hashes, equal, found);
             }
         }
@@ -263,12 +176,10 @@ impl Chains {
             Keys::Rows(rows) => index.find_or_insert(
                 hashes,
                 self,
-                |chains, probe, entry| {
-                    chains.key_bytes(entry) == rows.row(first + probe as usize).as_ref()
-                },
+                |chains, probe, entry| chains.key_bytes(entry) == rows.row(first + probe as usize),
                 |chains, probe| {
                     let bytes = chains.bytes.as_mut().expect("the encoder's keys are bytes");
-                    let place = bytes.push(rows.row(first + probe as usize).as_ref());
+                    let place = bytes.push(rows.row(first + probe as usize));
                     chains.new_entry(place)
                 },
                 &mut found,
@@ -325,13 +236,6 @@ impl Chains {
 
     /// Links rows of numbers `rows` into the chains of `entries`, with weights other than 0.
     pub fn push(&mut self, entries: &[u32], rows: &[u32], weight: impl Fn(usize) -> i64) {
-        let Some(&last) = rows.iter().max() else { return };
-        self.nodes.grow(last as usize + 1, &NO_NODE);
-        for (entry, _) in entries.iter().zip_eq(rows) {
-            let head = self.entries[*entry].head;
-            // Reads all the old heads, whose cache misses overlap, before writing to any.
-            assert!(head == NONE || self.nodes[head].entry == *entry, "a head is of its chain");
-        }
         for (at, (&entry, &row)) in entries.iter().zip_eq(rows).enumerate() {
             let weight = weight(at);
             debug_assert_ne!(weight, 0, "rows of weight 0 are not kept");
@@ -339,58 +243,97 @@ impl Chains {
             let next = std::mem::replace(&mut chain.head, row);
             chain.weight += weight;
             chain.length += 1;
-            self.nodes[row] = Node { weight, next, prev: NONE, entry };
-            if next != NONE {
-                self.nodes[next].prev = row;
+            self.next.set(row, next);
+            if weight != 1 {
+                self.weights.set(row, weight);
+            }
+            if chain.length & HOT != 0 {
+                self.before.set(row, NONE);
+                if next != NONE {
+                    self.before.set(next, row);
+                }
             }
         }
     }
 
-    /// Adds to the weight of a linked row; at 0 the row is unlinked. Returns the new weight.
-    pub fn add(&mut self, row: u32, weight: i64) -> i64 {
-        let node = &mut self.nodes[row];
-        node.weight += weight;
-        let left = node.weight;
-        let entry = node.entry;
+    /// Adds to the weight of a row in the chain of `entry`; at 0 the row is unlinked. Returns the new
+    /// weight.
+    pub fn add(&mut self, entry: u32, row: u32, weight: i64) -> i64 {
+        let left = self.weights.get(row) + weight;
+        self.weights.set(row, left);
         self.entries[entry].weight += weight;
         if left == 0 {
-            let Node { next, prev, .. } = std::mem::replace(&mut self.nodes[row], NO_NODE);
-            self.relink(entry, prev, next, next, prev);
+            let (before, next) = (self.before(entry, row), self.next.get(row));
+            self.relink(entry, before, next, next, before);
             self.entries[entry].length -= 1;
         }
         left
     }
 
-    /// Lets the linked row `old` be known as `new`.
-    pub fn relocate(&mut self, old: u32, new: u32) {
-        self.nodes.grow(new as usize + 1, &NO_NODE);
-        let node = std::mem::replace(&mut self.nodes[old], NO_NODE);
-        self.nodes[new] = node;
-        self.relink(node.entry, node.prev, node.next, new, new);
+    /// Lets the row `old` in the chain of `entry` be known as `new`.
+    pub fn relocate(&mut self, entry: u32, old: u32, new: u32) {
+        let (before, next) = (self.before(entry, old), self.next.get(old));
+        self.next.set(new, next);
+        if self.hot(entry) {
+            self.before.set(new, before);
+        }
+        self.weights.set(new, self.weights.get(old));
+        self.weights.set(old, 0);
+        self.relink(entry, before, next, new, new);
     }
 
-    /// Lets the row (or head) before point to `after_prev` and the row after to `before_next`.
-    fn relink(&mut self, entry: u32, prev: u32, next: u32, after_prev: u32, before_next: u32) {
-        if prev == NONE {
-            self.entries[entry].head = after_prev;
+    /// The rows of a block of 64 K, none of them linked, are new ones from now on.
+    pub fn clear_block(&mut self, block: u32) {
+        self.next.clear_block(block);
+        self.before.clear_block(block);
+        self.weights.clear_block(block);
+    }
+
+    /// The row before `row` in the chain of `entry`.
+    fn before(&self, entry: u32, row: u32) -> u32 {
+        if self.hot(entry) {
+            return self.before.get(row);
+        }
+        let (mut before, mut at) = (NONE, self.entries[entry].head);
+        while at != row {
+            assert_ne!(at, NONE, "the row is in the chain of its entry");
+            before = at;
+            at = self.next.get(at);
+        }
+        before
+    }
+
+    /// Lets the row (or head) before point to `after`, and the row `next` back to `back`.
+    fn relink(&mut self, entry: u32, before: u32, next: u32, after: u32, back: u32) {
+        if before == NONE {
+            self.entries[entry].head = after;
         } else {
-            self.nodes[prev].next = after_prev;
+            self.next.set(before, after);
         }
-        if next != NONE {
-            self.nodes[next].prev = before_next;
+        if next != NONE && self.hot(entry) {
+            self.before.set(next, back);
         }
     }
 
-    /// The weight of `row`; 0 if it is not linked.
+    /// The weight of `row`; 0 if it has gone, 1 if it was never linked.
     #[must_use]
+    #[inline]
     pub fn weight(&self, row: u32) -> i64 {
-        if row as usize >= self.nodes.len() { 0 } else { self.nodes[row].weight }
+        self.weights.get(row)
     }
 
-    /// The entry whose chain has `row`.
+    /// The next older row of the same key.
     #[must_use]
-    pub fn entry(&self, row: u32) -> u32 {
-        self.nodes[row].entry
+    #[inline]
+    pub(super) fn after(&self, row: u32) -> u32 {
+        self.next.get(row)
+    }
+
+    /// The newest row of `entry`, or [`NONE`].
+    #[must_use]
+    #[inline]
+    pub(super) fn head(&self, entry: u32) -> u32 {
+        self.entries[entry].head
     }
 
     /// The sum of weights of each entry's rows; 0 for [`NONE`].
@@ -414,16 +357,19 @@ impl Chains {
 
     /// Marks `entry` as one whose rows its owner finds by other means than the chain.
     pub fn heat(&mut self, entry: u32) {
+        let (mut before, mut at) = (NONE, self.entries[entry].head);
+        while at != NONE {
+            self.before.set(at, before);
+            before = at;
+            at = self.next.get(at);
+        }
         self.entries[entry].length |= HOT;
     }
 
     /// The rows of `entry`, newest first.
     pub fn chain(&self, entry: u32) -> impl Iterator<Item = u32> {
-        let head = self.entries[entry].head;
-        std::iter::successors((head != NONE).then_some(head), |&row| {
-            let next = self.nodes[row].next;
-            (next != NONE).then_some(next)
-        })
+        let present = |row: u32| (row != NONE).then_some(row);
+        std::iter::successors(present(self.head(entry)), move |&row| present(self.after(row)))
     }
 
     /// One row of each chain: the newest of each distinct key.
@@ -434,7 +380,6 @@ impl Chains {
     /// The pairs of rows with these keys and rows in the chains of equal keys.
     #[must_use]
     pub fn cursor<'a>(&'a self, keys: &'a KeyBatch, null_equals_null: bool) -> Cursor<'a> {
-        let (heads, first, at) = (vec![], 0, 0);
-        Cursor { chains: self, keys, null_equals_null, wanted: None, heads, first, at }
+        Cursor::new(self, keys, null_equals_null)
     }
 }

@@ -1,7 +1,7 @@
 //! The rows of an arrangement, columnar, in chunks of 64 K that are never rewritten once full.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array, new_empty_array};
 use arrow::compute::{concat_batches, interleave, take};
@@ -10,6 +10,7 @@ use arrow::datatypes::SchemaRef;
 use super::index::NONE;
 use super::segmented::{BLOCK_BITS, BLOCK_ROWS};
 use crate::error::Result;
+use crate::types::{Selection, take_rows};
 
 /// Pieces of similar size that are merged into one. Larger: fewer copies of a row, more pieces.
 const FAN_IN: usize = 8;
@@ -37,11 +38,21 @@ pub struct Chunks {
 /// Up to 64 K rows as pieces in order.
 #[derive(Debug, Default)]
 struct Chunk {
-    pieces: Vec<RecordBatch>,
+    pieces: Vec<Piece>,
     /// Position of each piece's first row.
     starts: Vec<usize>,
     rows: usize,
     bytes: usize,
+}
+
+/// Neighboring rows: a batch, or some rows of one that other pieces share.
+#[derive(Debug)]
+struct Piece {
+    shared: RecordBatch,
+    /// Which rows of `shared`, in which order; `None`: all.
+    selected: Option<UInt32Array>,
+    /// A selection's rows by themselves, once somebody has asked for them.
+    own: OnceLock<RecordBatch>,
 }
 
 impl Chunks {
@@ -84,20 +95,19 @@ impl Chunks {
         self.chunks.iter().map(|chunk| chunk.bytes).sum()
     }
 
-    /// Adds the rows of `batch` and appends their numbers to `rows`. Large batches are shared, not
-    /// copied.
+    /// Adds `rows` and appends their numbers to `numbers`. Large batches are shared, not copied.
     ///
     /// # Panics
     /// If there are more than [`Chunks::ROWS_MAX`] rows.
-    pub fn append(&mut self, batch: &RecordBatch, rows: &mut Vec<u32>) {
+    pub fn append(&mut self, rows: &Selection, numbers: &mut Vec<u32>) {
         let mut done = 0;
-        while done < batch.num_rows() {
+        while done < rows.rows() {
             let open = self.open_chunk();
             let chunk = &mut self.chunks[open as usize];
-            let length = (BLOCK_ROWS - chunk.rows).min(batch.num_rows() - done);
+            let length = (BLOCK_ROWS - chunk.rows).min(rows.rows() - done);
             let first = open << BLOCK_BITS | chunk.rows as u32;
-            rows.extend(first..first + length as u32);
-            chunk.push(batch.slice(done, length), &self.schema);
+            numbers.extend(first..first + length as u32);
+            chunk.push(Piece::new(rows, done, length), &self.schema);
             if chunk.rows == BLOCK_ROWS {
                 chunk.seal(&self.schema);
                 self.open = None;
@@ -126,11 +136,37 @@ impl Chunks {
         self.free.push(chunk);
     }
 
-    /// The pieces of `chunk` with the number of their first row.
-    pub fn pieces(&self, chunk: u32) -> impl Iterator<Item = (u32, &RecordBatch)> {
+    /// The rows of `chunk` in batches, each with the number of its first row; buffers are shared.
+    ///
+    /// # Errors
+    /// If a column would be too long for an Arrow array.
+    pub fn pieces(&self, chunk: u32) -> Result<Vec<(u32, RecordBatch)>> {
+        let pieces = self.places(chunk).map(|(first, piece)| Ok((first, piece.batch()?.clone())));
+        pieces.collect()
+    }
+
+    fn places(&self, chunk: u32) -> impl Iterator<Item = (u32, &Piece)> {
         let rows = &self.chunks[chunk as usize];
         itertools::zip_eq(&rows.starts, &rows.pieces)
             .map(move |(&start, piece)| (chunk << BLOCK_BITS | start as u32, piece))
+    }
+
+    /// Columns `columns` of the rows with numbers `rows`, all of one chunk: parts in order.
+    ///
+    /// # Errors
+    /// Only what Arrow's take kernel reports.
+    pub fn slices(&self, rows: Range<u32>, columns: &[usize]) -> Result<Vec<Vec<ArrayRef>>> {
+        let (chunk, mut left) = (rows.start >> BLOCK_BITS, rows);
+        let mut slices = vec![];
+        for (first, piece) in self.places(chunk) {
+            let end = (first + piece.rows() as u32).min(left.end);
+            if left.start < end {
+                let length = (end - left.start) as usize;
+                slices.push(piece.columns((left.start - first) as usize, length, columns)?);
+                left.start = end;
+            }
+        }
+        Ok(slices)
     }
 
     /// Columns `columns` of the given rows, in that order.
@@ -144,7 +180,7 @@ impl Chunks {
         }
         // Only pieces that are asked for take part; the first of each touched chunk is noted here.
         let mut first_piece = vec![NONE; self.chunks.len()];
-        let mut pieces: Vec<&RecordBatch> = vec![];
+        let mut pieces: Vec<&Piece> = vec![];
         let mut places: Vec<(usize, usize)> = Vec::with_capacity(rows.len());
         for &row in rows {
             let (number, offset) = ((row >> BLOCK_BITS) as usize, row as usize & (BLOCK_ROWS - 1));
@@ -154,16 +190,17 @@ impl Chunks {
                 pieces.extend(&chunk.pieces);
             }
             let piece = chunk.piece_of(offset);
-            places.push((first_piece[number] as usize + piece, offset - chunk.starts[piece]));
+            let place = chunk.pieces[piece].place(offset - chunk.starts[piece]);
+            places.push((first_piece[number] as usize + piece, place));
         }
         if let [piece] = pieces[..] {
-            return gather_from_one(piece, &places, columns);
+            return gather_from_one(&piece.shared, &places, columns);
         }
         columns
             .iter()
             .map(|&column| {
                 let arrays: Vec<&dyn Array> =
-                    pieces.iter().map(|piece| piece.column(column).as_ref()).collect();
+                    pieces.iter().map(|piece| piece.shared.column(column).as_ref()).collect();
                 Ok(interleave(&arrays, &places)?)
             })
             .collect()
@@ -193,19 +230,19 @@ impl Chunk {
 
     /// Adds a piece, then merges pieces of similar size, so that a row is copied a logarithmic number
     /// of times however small the batches are, and pieces stay few.
-    fn push(&mut self, piece: RecordBatch, schema: &SchemaRef) {
-        self.bytes += slice_bytes(&piece);
+    fn push(&mut self, piece: Piece, schema: &SchemaRef) {
+        self.bytes += piece.bytes();
         self.starts.push(self.rows);
-        self.rows += piece.num_rows();
+        self.rows += piece.rows();
         self.pieces.push(piece);
         loop {
-            let level = |piece: &RecordBatch| piece.num_rows().ilog2() / FAN_IN.ilog2();
+            let level = |piece: &Piece| piece.rows().ilog2() / FAN_IN.ilog2();
             let last = self.pieces.last().map_or(0, level);
             let small = self
                 .pieces
                 .iter()
                 .rev()
-                .take_while(|piece| level(piece) <= last && piece.num_rows() < PIECE_ROWS);
+                .take_while(|piece| level(piece) <= last && piece.rows() < PIECE_ROWS);
             let similar = small.count();
             let end = self.pieces.len();
             if similar < FAN_IN || !self.merge(end - similar..end, schema) {
@@ -218,7 +255,7 @@ impl Chunk {
         let mut end = self.pieces.len();
         while end > 0 {
             let run = self.pieces[..end].iter().rev();
-            let small = run.take_while(|piece| piece.num_rows() < PIECE_ROWS).count();
+            let small = run.take_while(|piece| piece.rows() < PIECE_ROWS).count();
             if small > 1 {
                 self.merge(end - small..end, schema);
             }
@@ -232,17 +269,78 @@ impl Chunk {
     /// Makes one piece of several neighbors. Pieces whose strings together exceed an array's offsets
     /// stay apart: everything works with several pieces too.
     fn merge(&mut self, pieces: Range<usize>, schema: &SchemaRef) -> bool {
-        let Ok(merged) = concat_batches(schema, &self.pieces[pieces.clone()]) else { return false };
+        let parts =
+            self.pieces[pieces.clone()].iter().map(Piece::batch).collect::<Result<Vec<_>>>();
+        let Ok(parts) = parts else { return false };
+        let Ok(merged) = concat_batches(schema, parts) else { return false };
         self.starts.drain(pieces.start + 1..pieces.end);
-        self.pieces.splice(pieces, [merged]);
+        self.pieces.splice(pieces, [Piece::from(merged)]);
         true
     }
 }
 
-/// Bytes of the rows of `batch` alone, even if it is a slice of something larger.
-fn slice_bytes(batch: &RecordBatch) -> usize {
-    let columns = batch.columns().iter().map(Arc::as_ref);
-    columns.map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum()
+impl From<RecordBatch> for Piece {
+    fn from(shared: RecordBatch) -> Piece {
+        Piece { shared, selected: None, own: OnceLock::new() }
+    }
+}
+
+impl Piece {
+    /// `length` rows from `first` on.
+    fn new(rows: &Selection, first: usize, length: usize) -> Piece {
+        match rows.selected() {
+            None => Piece::from(rows.shared().slice(first, length)),
+            Some(selected) => {
+                let selected = Some(selected.slice(first, length));
+                Piece { shared: rows.shared().clone(), selected, own: OnceLock::new() }
+            }
+        }
+    }
+
+    fn rows(&self) -> usize {
+        self.selected.as_ref().map_or(self.shared.num_rows(), UInt32Array::len)
+    }
+
+    /// Where in `shared` the row at `offset` stands.
+    fn place(&self, offset: usize) -> usize {
+        self.selected.as_ref().map_or(offset, |selected| selected.value(offset) as usize)
+    }
+
+    /// The rows by themselves; copied once if they are a selection.
+    fn batch(&self) -> Result<&RecordBatch> {
+        let Some(selected) = &self.selected else { return Ok(&self.shared) };
+        if let Some(own) = self.own.get() {
+            return Ok(own);
+        }
+        let own = take_rows(&self.shared, selected)?;
+        Ok(self.own.get_or_init(|| own))
+    }
+
+    /// Columns `columns` of `length` rows from `first` on.
+    fn columns(&self, first: usize, length: usize, columns: &[usize]) -> Result<Vec<ArrayRef>> {
+        let selected = self.selected.as_ref().map(|selected| selected.slice(first, length));
+        let column = |&index: &usize| {
+            let column = self.shared.column(index);
+            match &selected {
+                None => Ok(column.slice(first, length)),
+                Some(selected) => Ok(take(column, selected, None)?),
+            }
+        };
+        columns.iter().map(column).collect()
+    }
+
+    /// Bytes of its rows alone; of shared ones its share.
+    fn bytes(&self) -> usize {
+        let columns = self.shared.columns().iter().map(Arc::as_ref);
+        let sizes = columns.map(|column| column.to_data().get_slice_memory_size().unwrap_or(0));
+        let all: usize = sizes.sum();
+        match &self.selected {
+            None => all,
+            Some(selected) => {
+                all / self.shared.num_rows().max(1) * selected.len() + selected.len() * 4
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -251,6 +349,20 @@ mod tests {
     use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 
     use super::*;
+    use crate::types::Delta;
+
+    /// Appends a batch, every third one as a selection of a longer one in reverse.
+    fn append(chunks: &mut Chunks, batch: RecordBatch, rows: &mut Vec<u32>) {
+        if !rows.len().is_multiple_of(3) {
+            return chunks.append(&Delta::insert(batch).into(), rows);
+        }
+        let length = batch.num_rows() as u32;
+        let reversed: UInt32Array = (0..length).rev().collect();
+        let longer = concat_batches(&batch.schema(), [&batch, &batch]).unwrap();
+        let longer = take_rows(&longer, &(0..2 * length).rev().collect()).unwrap();
+        assert_eq!(&take_rows(&longer, &reversed).unwrap(), &batch);
+        chunks.append(&Selection::of(Delta::insert(longer), reversed), rows);
+    }
 
     #[test]
     fn rows_of_any_batch_size_are_found_again() {
@@ -266,10 +378,11 @@ mod tests {
             let texts = values.iter().map(|value| (value % 3 != 0).then(|| value.to_string()));
             let texts: StringArray = texts.collect();
             let columns: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(values)), Arc::new(texts)];
-            chunks.append(&RecordBatch::try_new(Arc::clone(&schema), columns).unwrap(), &mut rows);
+            let batch = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
+            append(&mut chunks, batch, &mut rows);
             next += length;
         }
-        assert!((0..chunks.count()).all(|chunk| chunks.pieces(chunk).count() <= 6 * FAN_IN));
+        assert!((0..chunks.count()).all(|chunk| chunks.places(chunk).count() <= 6 * FAN_IN));
         let picked: Vec<usize> = (0..rows.len()).rev().step_by(17).collect();
         let numbers: Vec<u32> = picked.iter().map(|&at| rows[at]).collect();
         let columns = chunks.gather(&numbers, &[1, 0]).unwrap();

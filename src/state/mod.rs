@@ -3,8 +3,10 @@
 pub mod accumulator;
 pub mod arrangement;
 pub mod batches;
+mod bloom;
 pub mod chain;
 pub mod chunk;
+pub mod cursor;
 pub mod exact_float;
 pub mod groups;
 pub mod index;
@@ -13,10 +15,12 @@ pub mod ordered;
 pub mod ordered_rows;
 pub mod saved;
 pub mod segmented;
+pub mod sparse;
 
 pub use arrangement::{Arrangement, ArrangementId, Arrangements};
 pub use batches::Batches;
-pub use chain::{Chains, Cursor, Matches};
+pub use chain::Chains;
+pub use cursor::{Cursor, Matches};
 pub use groups::GroupTable;
 pub use index::{NONE, RowIndex};
 pub use saved::Saved;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use arrow::array::{RecordBatch, UInt32Array};
 
 use crate::error::Result;
+use crate::types::key::KeyEncoder;
 use crate::types::{Vnode, take_rows};
 
 /// Saved state of one operator (of one worker, or gathered from several).
@@ -35,6 +36,20 @@ impl Saved {
             self.parts.entry((name, vnode)).or_default().push(piece);
         }
         Ok(())
+    }
+
+    /// Adds `batch` to part `name`, each row belonging to the vnode of its columns `placed`.
+    ///
+    /// # Errors
+    /// If a column cannot be a key.
+    pub fn put_by(
+        &mut self,
+        name: &'static str,
+        batch: &RecordBatch,
+        placed: &[usize],
+    ) -> Result<()> {
+        let encoder = KeyEncoder::for_columns(&batch.schema(), placed)?;
+        self.put(name, batch, &encoder.encode_batch(batch, placed)?.hashes)
     }
 
     /// The batches of part `name`, all vnodes in order.

@@ -6,10 +6,12 @@ pub mod id;
 pub mod key;
 pub mod name;
 pub mod pg_type;
+pub mod selection;
 pub mod sql_type;
 pub mod text;
 
 pub use delta::{Delta, Weights, take_rows};
 pub use id::{Epoch, ObjectId, Vnode};
 pub use name::QualifiedName;
+pub use selection::Selection;
 pub use sql_type::SqlType;

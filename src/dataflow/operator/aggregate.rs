@@ -30,6 +30,8 @@ const OUTPUT_ROWS: usize = 1 << 16;
 /// 2. A group whose rows and accumulators sum up to nothing is forgotten at the end of the tick.
 pub struct Aggregate {
     group: Vec<usize>,
+    /// Positions in `group` of the columns by which rows are placed on workers.
+    placed: Vec<usize>,
     output: SchemaRef,
     /// Calls as text, for error rows.
     names: Vec<String>,
@@ -67,7 +69,8 @@ struct Tick {
 }
 
 impl Aggregate {
-    /// Groups rows like `input` by `group` and computes `calls`; output columns as in `output`.
+    /// Groups rows like `input` by `group` and computes `calls`; output columns as in `output`. Rows are
+    /// on the workers that own their columns `placed`, all or some of `group`.
     ///
     /// `append_only`: the input never retracts. `emits_empty`: without group columns, this worker
     /// owns the one row that is there even for no input (the owner of the unit key's vnode).
@@ -75,7 +78,7 @@ impl Aggregate {
     /// # Errors
     /// If a column cannot be a group key, or a function is not defined for its argument's type.
     pub fn new(
-        group: &[usize],
+        (group, placed): (&[usize], &[usize]),
         calls: &[AggregateCall],
         input: &SchemaRef,
         output: &SchemaRef,
@@ -87,8 +90,10 @@ impl Aggregate {
         let results: Vec<DataType> =
             output.fields()[group.len()..].iter().map(|field| field.data_type().clone()).collect();
         let unit = if group.is_empty() && emits_empty { Unit::Due } else { Unit::Elsewhere };
+        let placed = placed.iter().filter_map(|column| group.iter().position(|c| c == column));
         Ok(Aggregate {
             group: group.to_vec(),
+            placed: placed.collect(),
             output: Arc::clone(output),
             names: calls.iter().map(|call| name(call, input)).collect(),
             table: GroupTable::new(&types)?,
@@ -225,10 +230,6 @@ impl Aggregate {
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 
-    fn hashes(&self, groups: &[u32]) -> Vec<u64> {
-        groups.iter().map(|&group| self.table.hash(group)).collect()
-    }
-
     fn groups_of(&mut self, saved: &RecordBatch) -> Result<Vec<u32>> {
         let keys = &saved.columns()[..self.group.len()];
         let groups = self.table.assign(keys, saved.num_rows())?;
@@ -304,7 +305,7 @@ impl Operator for Aggregate {
         let mut columns = self.table.columns(&groups)?;
         columns.extend(states);
         let saved = batch(&self.saved_schema(&rest), columns, groups.len())?;
-        to.put("groups", &saved, &self.hashes(&groups))?;
+        to.put_by("groups", &saved, &self.placed)?;
 
         let mut rest = vec![("set", DataType::UInt32), ("counts", DataType::Binary)];
         let types = self.accumulators.distinct_types();
@@ -314,7 +315,7 @@ impl Operator for Aggregate {
             let mut columns = self.table.columns(&groups)?;
             columns.extend(set);
             let saved = batch(&schema, columns, groups.len())?;
-            to.put("distinct", &saved, &self.hashes(&groups))?;
+            to.put_by("distinct", &saved, &self.placed)?;
         }
         Ok(())
     }

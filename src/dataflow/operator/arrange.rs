@@ -4,7 +4,7 @@
 use super::{Context, Operator, Output, Port, StateSize};
 use crate::error::Result;
 use crate::state::{ArrangementId, Arrangements, Saved};
-use crate::types::Delta;
+use crate::types::{Delta, Selection};
 
 /// The one writer of an arrangement.
 pub struct Arrange {
@@ -28,12 +28,22 @@ impl Operator for Arrange {
     fn apply(
         &mut self,
         ctx: &mut Context<'_>,
-        _port: Port,
+        port: Port,
         delta: Delta,
         out: &mut Output,
     ) -> Result<()> {
-        ctx.arrangements.get_mut(self.arrangement).stage(&delta)?;
-        out.deltas.push(delta);
+        self.apply_selection(ctx, port, delta.into(), out)
+    }
+
+    fn apply_selection(
+        &mut self,
+        ctx: &mut Context<'_>,
+        _port: Port,
+        rows: Selection,
+        out: &mut Output,
+    ) -> Result<()> {
+        ctx.arrangements.get_mut(self.arrangement).stage(rows.clone())?;
+        out.selections.push(rows);
         Ok(())
     }
 

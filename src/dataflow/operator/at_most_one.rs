@@ -19,6 +19,7 @@ use crate::types::Delta;
 /// 1. A key's output is its row if it has exactly one; a key with more has an error row instead.
 pub struct AtMostOne {
     key: Vec<usize>,
+    placed: Vec<usize>,
     schema: SchemaRef,
     keys: GroupTable,
     rows: GroupTable,
@@ -39,16 +40,17 @@ enum Has {
 }
 
 impl AtMostOne {
-    /// Passes rows of `schema` whose `key` occurs once.
+    /// Passes rows of `schema` whose `key` occurs once, on the workers that own their columns `placed`.
     ///
     /// # Errors
     /// If a column's type cannot be compared.
-    pub fn new(key: &[usize], schema: &SchemaRef) -> Result<AtMostOne> {
+    pub fn new(key: &[usize], placed: Vec<usize>, schema: &SchemaRef) -> Result<AtMostOne> {
         let types: Vec<DataType> =
             schema.fields().iter().map(|field| field.data_type().clone()).collect();
         let key_types: Vec<DataType> = key.iter().map(|&column| types[column].clone()).collect();
         Ok(AtMostOne {
             key: key.to_vec(),
+            placed,
             schema: Arc::clone(schema),
             keys: GroupTable::new(&key_types)?,
             rows: GroupTable::new(&types)?,
@@ -170,12 +172,11 @@ impl Operator for AtMostOne {
     }
 
     fn save(&self, _arrangements: &Arrangements, to: &mut Saved) -> Result<()> {
-        let (mut rows, mut counts, mut hashes) = (vec![], vec![], vec![]);
+        let (mut rows, mut counts) = (vec![], vec![]);
         for key in (0u32..).take(self.keys.numbers()) {
             for (&row, count) in self.members.entries(key) {
                 rows.push(row);
                 counts.push(count);
-                hashes.push(self.keys.hash(key));
             }
         }
         let mut columns = self.rows.columns(&rows)?;
@@ -183,7 +184,7 @@ impl Operator for AtMostOne {
         let mut fields = self.schema.fields().to_vec();
         fields.push(Arc::new(Field::new("count", DataType::Int64, false)));
         let saved = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
-        to.put("rows", &saved, &hashes)
+        to.put_by("rows", &saved, &self.placed)
     }
 
     fn restore(&mut self, _arrangements: &mut Arrangements, from: &Saved) -> Result<()> {
@@ -218,7 +219,7 @@ mod tests {
     }
 
     fn make(_: usize, _: usize) -> Box<dyn Operator> {
-        Box::new(AtMostOne::new(&[0], &pool().schema()).unwrap())
+        Box::new(AtMostOne::new(&[0], vec![0], &pool().schema()).unwrap())
     }
 
     #[test]

@@ -22,8 +22,16 @@ pub struct Windows {
 
 impl Windows {
     /// Start of the last window that begins at or before `time_us`, and the number of windows,
-    /// counted back from it, that hold `time_us`. `None` where microseconds overflow.
-    fn of(&self, time_us: i64) -> Option<(i64, i64)> {
+    /// counted back from it, that hold `time_us`. `None` where microseconds overflow. `near` is what came
+    /// out for another time: most times are near the one before, and need no division.
+    fn of(&self, time_us: i64, near: Option<(i64, i64)>) -> Option<(i64, i64)> {
+        if let Some((last, _)) = near
+            && self.size_us == self.slide_us
+            && last <= time_us
+            && time_us.abs_diff(last) < self.slide_us.unsigned_abs()
+        {
+            return near;
+        }
         let since = time_us.checked_sub(self.offset_us)?.rem_euclid(self.slide_us);
         let last = time_us.checked_sub(since)?;
         // Window `last - k * slide` holds the time while `since + k * slide < size`.
@@ -82,15 +90,18 @@ impl Operator for Hop {
         let times = delta.column(self.time).as_primitive::<TimestampMicrosecondType>();
         let mut rows = Vec::with_capacity(delta.rows());
         let mut starts = Vec::with_capacity(delta.rows());
+        let mut near = None;
         for (index, row) in (0..delta.rows()).map(|index| (index, index as u32)) {
             if times.is_null(index) {
                 continue;
             }
-            let Some((last, count)) = self.windows.of(times.value(index)) else {
+            let found = self.windows.of(times.value(index), near);
+            let Some((last, count)) = found else {
                 let error = Error::new(SqlState::DatetimeFieldOverflow, "timestamp out of range");
                 out.errors.push(ErrorRow::new(&error, "window", &delta, index));
                 continue;
             };
+            near = found;
             for back in 0..count {
                 rows.push(row);
                 starts.push(last - back * self.windows.slide_us);
@@ -121,8 +132,10 @@ mod tests {
         for (slide_us, size_us) in [(10, 10), (5, 10), (4, 10), (10, 3), (1, 7)] {
             for offset_us in 0..slide_us {
                 let windows = Windows { slide_us, size_us, offset_us };
+                let mut near = None;
                 for time in -30..30 {
-                    let (last, count) = windows.of(time).expect("small numbers");
+                    near = windows.of(time, near);
+                    let (last, count) = near.expect("small numbers");
                     let starts: Vec<_> = (0..count).map(|back| last - back * slide_us).collect();
                     assert_eq!(starts, naive(windows, time), "{windows:?} {time}");
                 }
@@ -133,7 +146,7 @@ mod tests {
     #[test]
     fn times_at_the_end_of_time_are_out_of_range() {
         let windows = Windows { slide_us: 10, size_us: 10, offset_us: 3 };
-        assert_eq!(windows.of(i64::MAX), None);
-        assert_eq!(windows.of(i64::MIN), None);
+        assert_eq!(windows.of(i64::MAX, None), None);
+        assert_eq!(windows.of(i64::MIN, None), None);
     }
 }

@@ -44,7 +44,7 @@ use arrow::json::writer::LineDelimited;
 
 use crate::error::{Error, Result, SqlState};
 use crate::state::{ArrangementId, Arrangements, Saved};
-use crate::types::{Delta, Epoch};
+use crate::types::{Delta, Epoch, Selection};
 
 /// Which input of an operator a delta arrives on: 0 is left or only.
 pub type Port = usize;
@@ -63,6 +63,8 @@ pub struct Context<'a> {
 pub struct Output {
     /// Deltas for the consumers.
     pub deltas: Vec<Delta>,
+    /// More of them, of an operator that passes on what it is given.
+    pub selections: Vec<Selection>,
     /// Rows that failed.
     pub errors: Vec<ErrorRow>,
     /// Whether anybody consumes `deltas`; if not, an operator that can enumerate its output
@@ -149,6 +151,21 @@ pub trait Operator: Send {
         delta: Delta,
         out: &mut Output,
     ) -> Result<()>;
+
+    /// Consumes rows of a delta that other workers share; operators that need not copy all of their
+    /// columns do better than this.
+    ///
+    /// # Errors
+    /// As for [`Operator::apply`].
+    fn apply_selection(
+        &mut self,
+        ctx: &mut Context<'_>,
+        port: Port,
+        rows: Selection,
+        out: &mut Output,
+    ) -> Result<()> {
+        self.apply(ctx, port, rows.into_delta()?, out)
+    }
 
     /// All inputs of this epoch have been applied; puts out what waits for its end. Called only in
     /// epochs in which `apply` was called, and in the first epoch of the operator's life (so that a

@@ -24,6 +24,8 @@ const OUTPUT_ROWS: usize = 1 << 16;
 pub struct Ranking {
     /// Partition columns.
     pub partition: Vec<usize>,
+    /// Columns by which rows are placed on workers: all or some of `partition`.
+    pub placed: Vec<usize>,
     /// Sort columns.
     pub order: Vec<SortColumn>,
     /// Rows (or ranks) skipped.
@@ -44,6 +46,7 @@ pub struct Ranking {
 /// 2. Of an input that only grows, no row is kept that can never be shown.
 pub struct TopN {
     partition: Vec<usize>,
+    placed: Vec<usize>,
     window: Window,
     append_only: bool,
     form: RowForm,
@@ -77,6 +80,7 @@ impl TopN {
         Ok(TopN {
             form: RowForm::new(&ranking.order, input)?,
             partition: ranking.partition,
+            placed: ranking.placed,
             window: Window { start, end, rank: ranking.rank },
             append_only,
             input: Arc::clone(input),
@@ -219,17 +223,16 @@ impl Operator for TopN {
     }
 
     fn save(&self, _arrangements: &Arrangements, to: &mut Saved) -> Result<()> {
-        let (mut rows, mut counts, mut hashes) = (vec![], vec![], vec![]);
+        let (mut rows, mut counts) = (vec![], vec![]);
         for number in (0u32..).take(self.partitions.len()) {
             for entry in self.partitions[number].blocks().iter().flat_map(|block| &block.entries) {
                 rows.push(entry.row);
                 counts.push(entry.new);
-                hashes.push(self.table.hash(number));
             }
         }
         let mut columns = self.form.decode(&rows, &self.store)?;
         columns.push(Arc::new(Int64Array::from(counts)));
-        to.put("rows", &RecordBatch::try_new(self.saved_schema(), columns)?, &hashes)
+        to.put_by("rows", &RecordBatch::try_new(self.saved_schema(), columns)?, &self.placed)
     }
 
     fn restore(&mut self, _arrangements: &mut Arrangements, from: &Saved) -> Result<()> {

@@ -7,6 +7,7 @@
 //! A delta with stored weights has them as one more column. Both ends run the same program, which the
 //! handshake makes sure of; a message that cannot be read is a bug and ends the process.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, Int64Array, RecordBatch, RecordBatchOptions};
@@ -64,18 +65,20 @@ const WEIGHT: &str = "weight";
 
 /// The bytes of a parcel to worker `dest`.
 pub(super) fn encode(dest: usize, payload: &Payload) -> Vec<u8> {
-    let mut deltas: Vec<&Delta> = vec![];
+    let mut deltas: Vec<Cow<'_, Delta>> = vec![];
     let envelope = match payload {
         Payload::Nothing => Envelope::Nothing,
         Payload::Stop => Envelope::Stop,
         Payload::Header(header) => Envelope::Header(Box::new(TickHeader::clone(header))),
         Payload::Rows(packet) => {
-            deltas.push(&packet.delta);
-            Envelope::Rows { channel: packet.channel, weighted: !packet.delta.insert_only() }
+            let delta = packet.rows.clone().into_delta().expect("a part of a batch is no longer");
+            let weighted = !delta.insert_only();
+            deltas.push(Cow::Owned(delta));
+            Envelope::Rows { channel: packet.channel, weighted }
         }
         Payload::Report(worker, report) => {
-            deltas.extend(report.contents.iter().flat_map(|(_, deltas)| deltas));
-            deltas.extend(report.changes.iter().flat_map(|(_, deltas)| deltas));
+            let lists = report.contents.iter().chain(&report.changes);
+            deltas.extend(lists.flat_map(|(_, deltas)| deltas).map(Cow::Borrowed));
             Envelope::Report(*worker, report_form(report))
         }
     };
@@ -84,7 +87,7 @@ pub(super) fn encode(dest: usize, payload: &Payload) -> Vec<u8> {
     bytes.extend((json.len() as u64).to_le_bytes());
     bytes.extend(json);
     for delta in deltas {
-        encode_delta(delta, &mut bytes).expect("Arrow writes to memory");
+        encode_delta(&delta, &mut bytes).expect("Arrow writes to memory");
     }
     bytes
 }
@@ -100,7 +103,7 @@ pub(super) fn decode(bytes: &[u8]) -> (usize, Payload) {
         Envelope::Stop => Payload::Stop,
         Envelope::Header(header) => Payload::Header(Arc::from(header)),
         Envelope::Rows { channel, weighted } => {
-            Payload::Rows(Packet { channel, dest, delta: reader.delta(weighted) })
+            Payload::Rows(Packet { channel, dest, rows: reader.delta(weighted).into() })
         }
         Envelope::Report(worker, form) => {
             Payload::Report(worker, Box::new(report(form, &mut reader)))

@@ -2,10 +2,12 @@
 //! the same collection by the same key.
 //!
 //! Values stand in [`Chunks`], keys and weights in [`Chains`]. Within a tick an arrangement only takes
-//! note of deltas; [`Arrangement::commit`] (in `commit`) applies them. `compact` frees dead rows.
+//! note of deltas; [`Arrangement::commit`] (in `commit`) applies them. `pending` puts indexing off until a
+//! key is asked for; `compact` frees dead rows.
 
 mod commit;
 mod compact;
+mod pending;
 mod store;
 
 pub use store::{ArrangementId, Arrangements};
@@ -16,14 +18,16 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use arrow::row::{RowConverter, SortField};
 use std::sync::Arc;
 
+use self::pending::Run;
 use super::Saved;
-use super::chain::{Chains, Matches};
+use super::chain::Chains;
 use super::chunk::Chunks;
+use super::cursor::Matches;
 use super::index::RowIndex;
 use super::segmented::BLOCK_BITS;
 use crate::error::{Error, Result, SqlState};
-use crate::types::Delta;
 use crate::types::key::{KeyBatch, KeyEncoder};
+use crate::types::{Delta, Selection};
 
 /// A collection indexed by key columns.
 ///
@@ -43,6 +47,8 @@ pub struct Arrangement {
     form: Option<RowConverter>,
     /// Rows of hot keys by the hash of the whole row. See [`commit`].
     hot: RowIndex,
+    /// Rows that are in no chain yet. See [`pending`].
+    pending: Vec<Run>,
     staged: Vec<Staged>,
     staged_rows: usize,
     /// Rows with a weight other than 0.
@@ -54,7 +60,7 @@ pub struct Arrangement {
 }
 
 struct Staged {
-    delta: Delta,
+    rows: Selection,
     keys: KeyBatch,
 }
 
@@ -83,6 +89,7 @@ impl Arrangement {
             counts: vec![],
             form,
             hot: RowIndex::new(),
+            pending: vec![],
             staged: vec![],
             staged_rows: 0,
             live: 0,
@@ -103,43 +110,40 @@ impl Arrangement {
         &self.key
     }
 
-    /// Takes a delta of the open epoch; it is not visible to `probe` before `commit`.
+    /// Takes rows of the open epoch; they are not visible to `probe` before `commit`.
     ///
     /// # Errors
-    /// If the delta's columns are not the arrangement's, or there is no room for so many rows.
-    pub fn stage(&mut self, delta: &Delta) -> Result<()> {
-        let keys = self.encoder.encode_batch(&delta.batch, &self.key)?;
-        self.stage_keyed(delta, keys)
-    }
-
-    /// The same with the delta's keys, already encoded by this arrangement's key columns.
-    ///
-    /// # Errors
-    /// As [`Arrangement::stage`].
-    pub fn stage_keyed(&mut self, delta: &Delta, keys: KeyBatch) -> Result<()> {
-        let theirs = delta.batch.schema_ref().fields().iter().map(|field| field.data_type());
+    /// If their columns are not the arrangement's, or there is no room for so many rows.
+    pub fn stage(&mut self, rows: impl Into<Selection>) -> Result<()> {
+        let rows: Selection = rows.into();
+        let theirs = rows.shared().schema_ref().fields().iter().map(|field| field.data_type());
         if !itertools::equal(theirs, self.schema().fields().iter().map(|field| field.data_type())) {
-            return Err(Error::internal("a delta with other columns than its arrangement"));
+            return Err(Error::internal("rows with other columns than their arrangement"));
         }
         let places = (self.chunks.count() as usize) << BLOCK_BITS;
-        if places + self.staged_rows + delta.rows() > Chunks::ROWS_MAX {
+        if places + self.staged_rows + rows.rows() > Chunks::ROWS_MAX {
             return Err(Error::new(
                 SqlState::ProgramLimitExceeded,
                 "an arrangement holds at most 4 billion rows per worker",
             ));
         }
-        self.staged_rows += delta.rows();
-        self.staged.push(Staged { delta: delta.clone(), keys });
+        let columns =
+            self.key.iter().map(|&column| rows.column(column)).collect::<Result<Vec<_>>>();
+        let keys = self.encoder.encode(&columns?, rows.rows())?;
+        self.staged_rows += rows.rows();
+        self.staged.push(Staged { rows, keys });
         Ok(())
     }
 
     /// All committed rows with the given keys: appends to `matches`. Rows of `keys` whose key is null
     /// match nothing unless `null_equals_null`. Use [`Chains::cursor`] where there may be very many.
-    pub fn probe(&self, keys: &KeyBatch, null_equals_null: bool, matches: &mut Matches) {
+    pub fn probe(&mut self, keys: &KeyBatch, null_equals_null: bool, matches: &mut Matches) {
+        self.index_for(keys, 0..keys.hashes.len());
         self.chains.cursor(keys, null_equals_null).advance(usize::MAX, matches);
     }
 
-    /// Its rows by key, as of the last commit.
+    /// Its rows by key, as of the last commit; complete for keys that were given to
+    /// [`Arrangement::index_for`].
     #[must_use]
     pub fn chains(&self) -> &Chains {
         &self.chains
@@ -178,9 +182,9 @@ impl Arrangement {
         {
             let count = self.counts[chunk as usize];
             let plain = count.odd == 0 && count.live == self.chunks.rows(chunk);
-            for (first, piece) in self.chunks.pieces(chunk) {
+            for (first, piece) in self.chunks.pieces(chunk)? {
                 if plain {
-                    deltas.push(Delta::insert(piece.clone()));
+                    deltas.push(Delta::insert(piece));
                     continue;
                 }
                 let weights = (first..).take(piece.num_rows()).map(|row| self.chains.weight(row));
@@ -189,7 +193,7 @@ impl Arrangement {
                     weights.iter().map(|&weight| Some(wanted(weight))).collect();
                 if mask.true_count() > 0 {
                     let weights = weights.into_iter().filter(|&weight| wanted(weight)).collect();
-                    deltas.push(weighted(filter_record_batch(piece, &mask)?, weights));
+                    deltas.push(weighted(filter_record_batch(&piece, &mask)?, weights));
                 }
             }
         }
@@ -205,7 +209,8 @@ impl Arrangement {
     /// Bytes held.
     #[must_use]
     pub fn byte_size(&self) -> usize {
-        self.chunks.byte_size() + self.chains.byte_size() + self.hot.byte_size()
+        let pending: usize = self.pending.iter().map(Run::byte_size).sum();
+        self.chunks.byte_size() + self.chains.byte_size() + self.hot.byte_size() + pending
     }
 
     /// Writes the collection as part `name`: its columns and the weight.
@@ -243,7 +248,7 @@ impl Arrangement {
             let columns = rows.columns().to_vec();
             let rows =
                 RecordBatch::try_new_with_options(Arc::clone(self.schema()), columns, &options)?;
-            self.stage(&weighted(rows, weights.values().to_vec()))?;
+            self.stage(weighted(rows, weights.values().to_vec()))?;
         }
         self.commit();
         Ok(())

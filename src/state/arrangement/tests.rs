@@ -48,7 +48,7 @@ fn random_row(random: &mut StdRng, keys: i64, values: u64) -> Row {
     ((k >= 0).then_some(k), (s >= 0).then(|| format!("s{s}")), f)
 }
 
-fn check(arrangement: &Arrangement, model: &BTreeMap<Row, i64>) {
+fn check(arrangement: &mut Arrangement, model: &BTreeMap<Row, i64>) {
     let mut contents = BTreeMap::new();
     for part in arrangement.contents().unwrap() {
         add(&mut contents, &part);
@@ -59,7 +59,7 @@ fn check(arrangement: &Arrangement, model: &BTreeMap<Row, i64>) {
 }
 
 /// Probes with the model's rows and two more; compares what is found for some of them.
-fn check_probe(arrangement: &Arrangement, model: &BTreeMap<Row, i64>) {
+fn check_probe(arrangement: &mut Arrangement, model: &BTreeMap<Row, i64>) {
     let mut rows: Vec<(Row, i64)> = model.iter().map(|(r, w)| (r.clone(), *w)).collect();
     rows.push(((Some(-7), None, 0), 1));
     rows.push(((None, Some("absent".into()), 0), 1));
@@ -76,6 +76,7 @@ fn check_probe(arrangement: &Arrangement, model: &BTreeMap<Row, i64>) {
     for (row, key) in of_rows.iter().enumerate().take(rows.len() - 2) {
         by_key.entry(key.clone()).or_default().push(row);
     }
+    arrangement.index_for(&keys, 0..rows.len());
     for null_equals_null in [false, true] {
         let mut matches = Matches::default();
         let mut cursor = arrangement.chains().cursor(&keys, null_equals_null);
@@ -121,19 +122,19 @@ fn agrees_with_a_map_of_weights_under_random_changes() {
                         *staged.entry(row.clone()).or_default() += weight;
                         rows.push((row, weight));
                     }
-                    arrangement.stage(&delta(&rows)).unwrap();
+                    arrangement.stage(delta(&rows)).unwrap();
                 }
-                check(&arrangement, &model);
+                check(&mut arrangement, &model);
                 arrangement.commit();
                 for (row, weight) in staged {
                     *model.entry(row).or_default() += weight;
                 }
                 model.retain(|_, weight| *weight != 0);
-                check(&arrangement, &model);
+                check(&mut arrangement, &model);
             }
             check_saved(&arrangement, &model);
             let rest: Vec<(Row, i64)> = model.into_iter().map(|(row, w)| (row, -w)).collect();
-            arrangement.stage(&delta(&rest)).unwrap();
+            arrangement.stage(delta(&rest)).unwrap();
             arrangement.commit();
             assert_eq!((arrangement.rows(), arrangement.chains.keys()), (0, 0));
             assert!(arrangement.hot.is_empty() && arrangement.negative == 0);
@@ -164,7 +165,7 @@ fn compaction_frees_chunks_and_keeps_rows() {
         let rows: Vec<(Row, i64)> = (0..90_000u64)
             .map(|n| ((Some((n % 9000) as i64), None, (round * 90_000 + n).to_be()), 1))
             .collect();
-        arrangement.stage(&delta(&rows)).unwrap();
+        arrangement.stage(delta(&rows)).unwrap();
         model.extend(rows);
         arrangement.commit();
         let gone: Vec<(Row, i64)> =
@@ -172,7 +173,7 @@ fn compaction_frees_chunks_and_keeps_rows() {
         for (row, _) in &gone {
             model.remove(row);
         }
-        arrangement.stage(&delta(&gone)).unwrap();
+        arrangement.stage(delta(&gone)).unwrap();
         arrangement.commit();
         for _ in 0..8 {
             arrangement.maintain(5000);
@@ -195,9 +196,9 @@ fn rows_without_columns_are_counted() {
         RecordBatch::try_new_with_options(Arc::clone(&empty), vec![], &options).unwrap()
     };
     let mut arrangement = Arrangement::new(Arc::clone(&empty), vec![]).unwrap();
-    arrangement.stage(&Delta::insert(rows(100))).unwrap();
+    arrangement.stage(Delta::insert(rows(100))).unwrap();
     arrangement.commit();
-    arrangement.stage(&Delta::delete(rows(30))).unwrap();
+    arrangement.stage(Delta::delete(rows(30))).unwrap();
     arrangement.commit();
     let contents = arrangement.contents().unwrap();
     let total = |delta: &Delta| (0..delta.rows()).map(|row| delta.weight(row)).sum::<i64>();

@@ -141,12 +141,12 @@ impl GroupTable {
                 hashes,
                 entries,
                 |entries, row, number| {
-                    entries.row(number) == batch.row(row as usize).data()
+                    entries.row(number) == batch.row(row as usize)
                         && entries.owner(number) == owners.get(row as usize).copied()
                 },
                 |entries, row| {
                     let bytes = batch.row(row as usize);
-                    entries.insert_row(bytes.data(), owners.get(row as usize).copied())
+                    entries.insert_row(bytes, owners.get(row as usize).copied())
                 },
                 &mut numbers,
             ),

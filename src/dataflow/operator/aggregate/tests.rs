@@ -89,10 +89,14 @@ fn make(
     append_only: bool,
 ) -> impl Fn(usize, usize) -> Box<dyn Operator> {
     let (group, calls, output) = (group.to_vec(), calls.to_vec(), Arc::clone(output));
+    let placed = group.clone();
     move |worker, workers| {
         let unit = KeyEncoder::new(&[]).unwrap().encode(&[], 1).unwrap().hashes[0];
         let owner = Vnode::of_hash(unit).worker(workers) == worker;
-        Box::new(Aggregate::new(&group, &calls, &input(), &output, append_only, owner).unwrap())
+        Box::new(
+            Aggregate::new((&group, &placed), &calls, &input(), &output, append_only, owner)
+                .unwrap(),
+        )
     }
 }
 
@@ -231,7 +235,7 @@ fn a_sum_out_of_range_is_an_error_until_it_fits_again() {
     let output = schema(&[("k", DataType::Int64), ("sum", DataType::Float64)]);
     let calls = [call(Sum, 1)];
     let make = |_: usize, _: usize| -> Box<dyn Operator> {
-        Box::new(Aggregate::new(&[0], &calls, &fields, &output, false, false).unwrap())
+        Box::new(Aggregate::new((&[0], &[0]), &calls, &fields, &output, false, false).unwrap())
     };
     let rows = |values: &[(i64, f64)]| {
         let keys = Int64Array::from_iter_values(values.iter().map(|(key, _)| *key));
@@ -269,7 +273,8 @@ fn averages_and_variances_are_those_of_postgres() {
         ("var_pop", DataType::Float64),
         ("sum", DataType::Decimal128(38, 0)),
     ]);
-    let mut aggregate = Aggregate::new(&[], &calls, &rows.schema(), &output, false, true).unwrap();
+    let mut aggregate =
+        Aggregate::new((&[], &[]), &calls, &rows.schema(), &output, false, true).unwrap();
     let mut arrangements = Arrangements::default();
     let mut ctx = Context { arrangements: &mut arrangements, epoch: crate::types::Epoch(1) };
     let mut out = Output { wanted: true, ..Output::default() };

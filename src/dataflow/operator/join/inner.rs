@@ -8,7 +8,7 @@ use super::pairs::Partner;
 use crate::dataflow::operator::{Context, Operator, Output, Port};
 use crate::error::Result;
 use crate::state::ArrangementId;
-use crate::types::Delta;
+use crate::types::{Delta, Selection};
 
 /// Matching pairs.
 pub struct Join {
@@ -45,7 +45,18 @@ impl Operator for Join {
         delta: Delta,
         out: &mut Output,
     ) -> Result<()> {
-        let keyed = self.inputs.keyed(port, delta)?;
+        self.apply_selection(ctx, port, delta.into(), out)
+    }
+
+    fn apply_selection(
+        &mut self,
+        ctx: &mut Context<'_>,
+        port: Port,
+        rows: Selection,
+        out: &mut Output,
+    ) -> Result<()> {
+        let keyed = self.inputs.keyed(port, rows)?;
+        self.inputs.index(ctx.arrangements, 1 - port, &keyed.keys);
         let other = Partner::State(self.inputs.state(ctx.arrangements, 1 - port));
         self.inputs.join(port, &keyed, other, &self.columns, out)?;
         self.inputs.hold(port, keyed);

@@ -9,8 +9,8 @@ use super::{JoinCondition, JoinSide, Residual};
 use crate::dataflow::operator::{ErrorRow, Output, Port};
 use crate::error::Result;
 use crate::state::{Arrangement, ArrangementId, Arrangements, Matches};
-use crate::types::Delta;
-use crate::types::key::KeyEncoder;
+use crate::types::key::{KeyBatch, KeyEncoder};
+use crate::types::{Delta, Selection};
 
 /// The inputs of a join.
 ///
@@ -84,16 +84,23 @@ impl Inputs {
         self.residual.is_some()
     }
 
-    /// The committed rows of a side.
+    /// Makes the committed rows of side `port` with the given keys findable, for [`Inputs::state`].
+    pub(super) fn index(&self, arrangements: &mut Arrangements, port: Port, keys: &KeyBatch) {
+        let arrangement = arrangements.get_mut(self.sides[port].input.arrangement);
+        arrangement.index_for(keys, 0..keys.hashes.len());
+    }
+
+    /// The committed rows of a side; those whose keys have been indexed can be found.
     pub(super) fn state<'a>(&self, arrangements: &'a Arrangements, port: Port) -> &'a Arrangement {
         arrangements.get(self.sides[port].input.arrangement)
     }
 
-    /// `delta`, rows of side `port`, with its keys.
-    pub(super) fn keyed(&self, port: Port, delta: Delta) -> Result<Keyed> {
-        let side = &self.sides[port];
-        let keys = side.encoder.encode_batch(&delta.batch, &side.input.key)?;
-        Ok(Keyed { delta, keys })
+    /// Rows of side `port` with their keys.
+    pub(super) fn keyed(&self, port: Port, rows: impl Into<Selection>) -> Result<Keyed> {
+        let (side, rows) = (&self.sides[port], rows.into());
+        let columns = side.input.key.iter().map(|&column| rows.column(column));
+        let keys = side.encoder.encode(&columns.collect::<Result<Vec<_>>>()?, rows.rows())?;
+        Ok(Keyed { rows, keys })
     }
 
     /// Remembers a delta until the end of the epoch.
@@ -116,8 +123,8 @@ impl Inputs {
     /// All deltas of a side in one, by key.
     pub(super) fn table(&self, port: Port) -> Result<Table> {
         let side = &self.sides[port];
-        let deltas: Vec<Delta> = side.deltas.iter().map(|keyed| keyed.delta.clone()).collect();
-        let all = Delta::concat(&side.input.schema, &deltas)?;
+        let deltas = side.deltas.iter().map(|keyed| keyed.rows.clone().into_delta());
+        let all = Delta::concat(&side.input.schema, &deltas.collect::<Result<Vec<_>>>()?)?;
         Ok(Table::new(&side.encoder, self.keyed(port, all)?))
     }
 
@@ -131,7 +138,7 @@ impl Inputs {
         out: &mut Output,
     ) -> Result<()> {
         self.each_pairs(port, keyed, partner, |pairs, matches| {
-            let weigh = |batch| multiplied(batch, &keyed.delta, &matches.probe, &matches.weights);
+            let weigh = |batch| multiplied(batch, &keyed.rows, &matches.probe, &matches.weights);
             let Some(residual) = &self.residual else {
                 let batch = pairs.batch(&columns.columns, self.width(), &columns.schema)?;
                 out.deltas.push(weigh(batch));
@@ -147,7 +154,7 @@ impl Inputs {
 
     /// Puts out ΔL⋈ΔR.
     pub(super) fn join_deltas(&self, columns: &Columns, out: &mut Output) -> Result<()> {
-        let rows = |port| self.deltas(port).iter().map(|keyed| keyed.delta.rows()).sum::<usize>();
+        let rows = |port| self.deltas(port).iter().map(|keyed| keyed.rows.rows()).sum::<usize>();
         if rows(0) == 0 || rows(1) == 0 {
             return Ok(());
         }
@@ -171,10 +178,10 @@ impl Inputs {
             let chains = partner.chains();
             return Ok(chains.sums(&chains.find(&keyed.keys, self.null_equals_null)));
         };
-        let mut sums = vec![0; keyed.delta.rows()];
+        let mut sums = vec![0; keyed.rows.rows()];
         self.each_pairs(port, keyed, partner, |pairs, matches| {
             let weight = |pair: usize| {
-                keyed.delta.weight(matches.probe[pair] as usize) * matches.weights[pair]
+                keyed.rows.weight(matches.probe[pair] as usize) * matches.weights[pair]
             };
             for pair in satisfying(residual, self.whole(&pairs)?, weight, errors)? {
                 sums[matches.probe[pair] as usize] += matches.weights[pair];
@@ -200,7 +207,7 @@ impl Inputs {
         let mut cursor = partner.chains().cursor(&keyed.keys, self.null_equals_null);
         let mut matches = Matches::default();
         while cursor.advance(PAIRS_MAX, &mut matches) {
-            let probing = Rows::Delta(&keyed.delta, &matches.probe);
+            let probing = Rows::Delta(&keyed.rows, &matches.probe);
             let found = partner.rows(&matches.state);
             let sides = if port == 0 { [probing, found] } else { [found, probing] };
             visit(Pairs { sides, count: matches.len() }, &matches)?;

@@ -11,7 +11,7 @@ use crate::dataflow::operator::{Context, Operator, Output, Port};
 use crate::error::Result;
 use crate::plan::node::JoinKind;
 use crate::state::ArrangementId;
-use crate::types::Delta;
+use crate::types::{Delta, Selection};
 
 /// Matching pairs, and rows of one or both inputs without a match, padded with nulls.
 pub struct OuterJoin {
@@ -77,7 +77,18 @@ impl Operator for OuterJoin {
         delta: Delta,
         out: &mut Output,
     ) -> Result<()> {
-        let keyed = self.inputs.keyed(port, delta)?;
+        self.apply_selection(ctx, port, delta.into(), out)
+    }
+
+    fn apply_selection(
+        &mut self,
+        ctx: &mut Context<'_>,
+        port: Port,
+        rows: Selection,
+        out: &mut Output,
+    ) -> Result<()> {
+        let keyed = self.inputs.keyed(port, rows)?;
+        self.inputs.index(ctx.arrangements, 1 - port, &keyed.keys);
         let other = Partner::State(self.inputs.state(ctx.arrangements, 1 - port));
         self.inputs.join(port, &keyed, other, &self.columns, out)?;
         self.inputs.hold(port, keyed);
@@ -92,8 +103,7 @@ impl Operator for OuterJoin {
             } else {
                 Some(self.inputs.table(1 - port)?)
             };
-            let (inputs, other) = (&self.inputs, other.as_ref());
-            let presence = Presence { inputs, arrangements: ctx.arrangements, port, other };
+            let presence = Presence::new(&self.inputs, ctx.arrangements, port, other.as_ref());
             // Pairs on which the condition fails were reported as pairs.
             presence.change(&mut vec![], &mut |rows, present| {
                 let absent: BooleanArray = present.iter().map(|&present| Some(!present)).collect();

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow::compute::take;
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 
 use super::Residual;
@@ -11,15 +10,15 @@ use crate::dataflow::operator::ErrorRow;
 use crate::error::Result;
 use crate::state::{Arrangement, Chains};
 use crate::types::key::{KeyBatch, KeyEncoder};
-use crate::types::{Delta, Weights};
+use crate::types::{Delta, Selection};
 
 /// Most pairs handled at once: a cross join must not fill the memory, and what is gathered for them
 /// should fit the second-level cache.
 pub(super) const PAIRS_MAX: usize = 1 << 15;
 
-/// A delta with its keys.
+/// Rows of the open epoch with their keys.
 pub(super) struct Keyed {
-    pub(super) delta: Delta,
+    pub(super) rows: Selection,
     pub(super) keys: KeyBatch,
 }
 
@@ -31,7 +30,7 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn new(encoder: &KeyEncoder, rows: Keyed) -> Table {
-        let chains = Chains::of_batch(encoder, &rows.keys, |row| rows.delta.weight(row));
+        let chains = Chains::of_batch(encoder, &rows.keys, |row| rows.rows.weight(row));
         Table { rows, chains }
     }
 }
@@ -58,14 +57,14 @@ impl<'a> Partner<'a> {
     {
         match self {
             Partner::State(arrangement) => Rows::State(arrangement, numbers),
-            Partner::Delta(table) => Rows::Delta(&table.rows.delta, numbers),
+            Partner::Delta(table) => Rows::Delta(&table.rows.rows, numbers),
         }
     }
 }
 
 /// Rows of one side, by number.
 pub(super) enum Rows<'a> {
-    Delta(&'a Delta, &'a [u32]),
+    Delta(&'a Selection, &'a [u32]),
     State(&'a Arrangement, &'a [u32]),
 }
 
@@ -73,16 +72,7 @@ impl Rows<'_> {
     fn gather(&self, columns: &[usize]) -> Result<Vec<ArrayRef>> {
         match *self {
             Rows::State(arrangement, rows) => arrangement.gather(rows, columns),
-            Rows::Delta(delta, rows) => {
-                // Each row once and in order, as when every row has one match: nothing to copy.
-                let first = rows.first().map_or(0, |&row| row as usize);
-                if rows.iter().enumerate().all(|(at, &row)| row as usize == first + at) {
-                    let slice = |&c: &usize| delta.column(c).slice(first, rows.len());
-                    return Ok(columns.iter().map(slice).collect());
-                }
-                let indices = UInt32Array::from(rows.to_vec());
-                columns.iter().map(|&c| Ok(take(delta.column(c), &indices, None)?)).collect()
-            }
+            Rows::Delta(delta, rows) => delta.gather(rows, columns),
         }
     }
 }
@@ -141,22 +131,19 @@ pub(super) fn satisfying(
 /// `batch` with the products of `weights` and those of the probing rows.
 pub(super) fn multiplied(
     batch: RecordBatch,
-    probing: &Delta,
+    probing: &Selection,
     probe: &[u32],
     weights: &[i64],
 ) -> Delta {
     let ones = weights.iter().all(|&weight| weight == 1);
-    match &probing.weights {
-        Weights::One if ones => Delta::insert(batch),
-        Weights::One => Delta::new(batch, weights.to_vec()),
-        Weights::Each(each) => {
-            let pairs = itertools::zip_eq(probe, weights);
-            let products: Vec<i64> =
-                pairs.map(|(&row, weight)| each[row as usize] * weight).collect();
-            if products.iter().all(|&weight| weight == 1) {
-                return Delta::insert(batch);
-            }
-            Delta::new(batch, products)
-        }
+    if probing.insert_only() {
+        return if ones { Delta::insert(batch) } else { Delta::new(batch, weights.to_vec()) };
     }
+    let pairs = itertools::zip_eq(probe, weights);
+    let products: Vec<i64> =
+        pairs.map(|(&row, weight)| probing.weight(row as usize) * weight).collect();
+    if products.iter().all(|&weight| weight == 1) {
+        return Delta::insert(batch);
+    }
+    Delta::new(batch, products)
 }

@@ -18,20 +18,39 @@ pub(super) type Emit<'a> = &'a mut dyn FnMut(&Delta, &[bool]) -> Result<()>;
 
 /// The change of presence of side `port`, `other` being the other side's change.
 pub(super) struct Presence<'a> {
-    pub(super) inputs: &'a Inputs,
-    pub(super) arrangements: &'a Arrangements,
-    pub(super) port: Port,
-    pub(super) other: Option<&'a Table>,
+    inputs: &'a Inputs,
+    arrangements: &'a Arrangements,
+    port: Port,
+    other: Option<&'a Table>,
 }
 
-impl Presence<'_> {
+impl<'a> Presence<'a> {
+    /// To compute the change of presence of side `port`; `other` is the other side's change.
+    pub(super) fn new(
+        inputs: &'a Inputs,
+        arrangements: &'a mut Arrangements,
+        port: Port,
+        other: Option<&'a Table>,
+    ) -> Presence<'a> {
+        for keyed in inputs.deltas(port) {
+            inputs.index(arrangements, 1 - port, &keyed.keys);
+        }
+        if let Some(other) = other {
+            // Rows of either side are looked at only if their key is in the other side's change.
+            inputs.index(arrangements, 0, &other.rows.keys);
+            inputs.index(arrangements, 1, &other.rows.keys);
+        }
+        Presence { inputs, arrangements, port, other }
+    }
+
     /// Calls `emit` with the changed rows; pairs on which the condition fails go to `errors`.
     pub(super) fn change(&self, errors: &mut Vec<ErrorRow>, emit: Emit<'_>) -> Result<()> {
         for keyed in self.inputs.deltas(self.port) {
             let (before, change) = self.matches(keyed, errors)?;
             let now =
                 itertools::zip_eq(before, change).map(|(before, change)| before + change != 0);
-            emit(&keyed.delta, &now.collect::<Vec<_>>())?;
+            let rows = keyed.rows.clone().into_delta()?;
+            emit(&rows, &now.collect::<Vec<_>>())?;
         }
         match self.other {
             Some(other) => self.committed(other, errors, emit),
@@ -68,7 +87,7 @@ impl Presence<'_> {
 
     /// One row of `other` for each distinct key that can change presence.
     fn touched_keys(&self, other: &Table) -> Vec<bool> {
-        let mut touched = vec![false; other.rows.delta.rows()];
+        let mut touched = vec![false; other.rows.rows.rows()];
         for row in other.chains.heads() {
             touched[row as usize] = true;
         }
@@ -107,7 +126,7 @@ impl Presence<'_> {
         if !changed.contains(&true) {
             return Ok(());
         }
-        let rows = keyed.delta.filter(&changed.clone().into())?;
+        let rows = keyed.rows.clone().into_delta()?.filter(&changed.clone().into())?;
         let kept = itertools::zip_eq(was, changed).filter(|(_, changed)| *changed);
         let was: Vec<bool> = kept.map(|(was, _)| was).collect();
         let now: Vec<bool> = was.iter().map(|was| !was).collect();

@@ -12,7 +12,7 @@ use crate::dataflow::operator::{Context, Operator, Output, Port};
 use crate::error::Result;
 use crate::plan::node::JoinKind;
 use crate::state::ArrangementId;
-use crate::types::Delta;
+use crate::types::{Delta, Selection};
 
 /// Left rows by whether they have a match.
 pub struct SemiJoin {
@@ -75,12 +75,22 @@ impl Operator for SemiJoin {
 
     fn apply(
         &mut self,
-        _ctx: &mut Context<'_>,
+        ctx: &mut Context<'_>,
         port: Port,
         delta: Delta,
+        out: &mut Output,
+    ) -> Result<()> {
+        self.apply_selection(ctx, port, delta.into(), out)
+    }
+
+    fn apply_selection(
+        &mut self,
+        _ctx: &mut Context<'_>,
+        port: Port,
+        rows: Selection,
         _out: &mut Output,
     ) -> Result<()> {
-        let keyed = self.inputs.keyed(port, delta)?;
+        let keyed = self.inputs.keyed(port, rows)?;
         self.inputs.hold(port, keyed);
         Ok(())
     }
@@ -88,8 +98,7 @@ impl Operator for SemiJoin {
     fn finish(&mut self, ctx: &mut Context<'_>, out: &mut Output) -> Result<()> {
         let other =
             if self.inputs.deltas(1).is_empty() { None } else { Some(self.inputs.table(1)?) };
-        let (inputs, other) = (&self.inputs, other.as_ref());
-        let presence = Presence { inputs, arrangements: ctx.arrangements, port: 0, other };
+        let presence = Presence::new(&self.inputs, ctx.arrangements, 0, other.as_ref());
         let Output { deltas, errors, .. } = out;
         presence.change(errors, &mut |rows, present| {
             let answer = self.answer(rows, present)?;

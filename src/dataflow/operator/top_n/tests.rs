@@ -120,7 +120,8 @@ fn equals_sorting_everything() {
             for (offset, limit) in [(0, Some(1)), (0, Some(3)), (2, Some(4)), (0, None), (1, None)]
             {
                 let (order, partition) = (order.clone(), partition.clone());
-                let ranking = Ranking { partition, order, offset, limit, rank };
+                let placed = partition.clone();
+                let ranking = Ranking { partition, placed, order, offset, limit, rank };
                 check_ranking(seed, &ranking, &pool(seed, 30, 3));
             }
         }
@@ -137,7 +138,8 @@ fn equals_sorting_everything_over_many_blocks() {
     for rank in KINDS {
         for (offset, limit) in [(700, Some(100)), (0, None)] {
             let order = vec![sort(1, false, false)];
-            let ranking = Ranking { partition: vec![], order, offset, limit, rank };
+            let (partition, placed) = (vec![], vec![]);
+            let ranking = Ranking { partition, placed, order, offset, limit, rank };
             check_ranking(9, &ranking, &wide);
         }
     }

@@ -39,12 +39,12 @@ impl TickProgram for Gossip {
         assert_eq!(inbox.len(), if round == 0 { 0 } else { self.workers }, "round {round}");
         let values = inbox.iter().map(|packet| {
             assert_eq!(packet.channel, round as u64, "packets of this round");
-            packet.delta.column(0).as_primitive::<Int64Type>().value(0)
+            packet.rows.column(0).unwrap().as_primitive::<Int64Type>().value(0)
         });
         self.sum = values.sum::<i64>() + 1;
         if round + 1 < self.rounds {
             for dest in 0..self.workers {
-                out.push(Packet { channel: round as u64 + 1, dest, delta: delta(self.sum) });
+                out.push(Packet { channel: round as u64 + 1, dest, rows: delta(self.sum).into() });
             }
         }
     }

@@ -3,18 +3,22 @@
 //!
 //! Hashes are stable for ever: vnodes in saved state depend on them.
 
+mod fixed;
+mod rows;
+
+pub use fixed::normalize;
+pub use rows::KeyRows;
+
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, PrimitiveArray, RecordBatch,
-};
+use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type,
-    Int32Type, Int64Type, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
-};
-use arrow::row::{RowConverter, Rows, SortField};
+use arrow::datatypes::DataType;
+use arrow::row::{RowConverter, SortField};
 use xxhash_rust::xxh3::xxh3_64;
+
+use self::fixed::{fixed, narrow, widen};
+use self::rows::{pack, unpack};
 
 use crate::error::Result;
 
@@ -36,6 +40,9 @@ enum Form {
     Unit,
     /// One column of at most eight bytes.
     Fixed,
+    /// Several columns of at most eight bytes each, one behind the other: several times faster than
+    /// arrow-row, and all that some groups and joins cost.
+    Packed,
     /// Anything else, as arrow-row bytes.
     Rows(RowConverter),
 }
@@ -56,8 +63,36 @@ pub struct KeyBatch {
 pub enum Keys {
     /// Keys of at most eight bytes, widened; `KeyBatch::nulls` tells null from zero.
     Fixed(Vec<u64>),
-    /// arrow-row bytes; nulls are part of the bytes.
-    Rows(Rows),
+    /// Bytes; nulls are part of them.
+    Rows(KeyRows),
+}
+
+impl KeyBatch {
+    fn of_rows(rows: KeyRows, nulls: Option<NullBuffer>) -> KeyBatch {
+        let hashes = rows.iter().map(KeyEncoder::hash_row).collect();
+        KeyBatch { hashes, keys: Keys::Rows(rows), nulls }
+    }
+
+    /// A number per row that is equal for equal keys and mostly near for near ones: the value of a fixed
+    /// key, else the first bytes of its row.
+    #[must_use]
+    pub fn ranks(&self) -> Vec<i64> {
+        match (&self.keys, &self.nulls) {
+            (Keys::Fixed(values), None) => values.iter().map(|value| value.cast_signed()).collect(),
+            (Keys::Fixed(values), Some(nulls)) => (0..values.len())
+                .map(|row| if nulls.is_null(row) { i64::MIN } else { values[row].cast_signed() })
+                .collect(),
+            (Keys::Rows(rows), _) => rows.iter().map(first_bytes).collect(),
+        }
+    }
+}
+
+/// The first eight bytes as a number of the same order.
+fn first_bytes(bytes: &[u8]) -> i64 {
+    let mut first = [0; 8];
+    let size = bytes.len().min(8);
+    first[..size].copy_from_slice(&bytes[..size]);
+    (u64::from_be_bytes(first) ^ 1 << 63).cast_signed()
 }
 
 impl KeyEncoder {
@@ -69,6 +104,7 @@ impl KeyEncoder {
         let form = match types {
             [] => Form::Unit,
             [one] if fixed(one) => Form::Fixed,
+            several if several.iter().all(fixed) => Form::Packed,
             several => {
                 let fields = several.iter().cloned().map(SortField::new).collect();
                 Form::Rows(RowConverter::new(fields)?)
@@ -90,7 +126,7 @@ impl KeyEncoder {
     /// Whether keys are [`Keys::Fixed`].
     #[must_use]
     pub fn fixed(&self) -> bool {
-        !matches!(self.form, Form::Rows(_))
+        matches!(self.form, Form::Unit | Form::Fixed)
     }
 
     /// The keys of `columns`, arrays of equal length `rows`.
@@ -117,11 +153,11 @@ impl KeyEncoder {
                 };
                 Ok(KeyBatch { hashes, keys: Keys::Fixed(values), nulls })
             }
+            Form::Packed => Ok(KeyBatch::of_rows(pack(columns, rows), nulls)),
             Form::Rows(converter) => {
                 let normal: Vec<ArrayRef> = columns.iter().map(normalize).collect();
-                let encoded = converter.convert_columns(&normal)?;
-                let hashes = encoded.iter().map(|row| KeyEncoder::hash_row(row.data())).collect();
-                Ok(KeyBatch { hashes, keys: Keys::Rows(encoded), nulls })
+                let rows = KeyRows::Arrow(converter.convert_columns(&normal)?);
+                Ok(KeyBatch::of_rows(rows, nulls))
             }
         }
     }
@@ -142,7 +178,7 @@ impl KeyEncoder {
         key.map_or(NULL_HASH, mix)
     }
 
-    /// The hash of a key in arrow-row bytes.
+    /// The hash of a key in bytes.
     #[must_use]
     pub fn hash_row(bytes: &[u8]) -> u64 {
         xxh3_64(bytes)
@@ -164,11 +200,13 @@ impl KeyEncoder {
         match &self.form {
             Form::Unit => vec![],
             Form::Fixed => vec![narrow(&self.types[0], keys, nulls)],
-            Form::Rows(_) => unreachable!("keys in rows are decoded from their bytes"),
+            Form::Packed | Form::Rows(_) => {
+                unreachable!("keys in rows are decoded from their bytes")
+            }
         }
     }
 
-    /// The key columns back from arrow-row bytes (one slice per row), for encoders that are not
+    /// The key columns back from bytes (one slice per row), for encoders that are not
     /// [`KeyEncoder::fixed`].
     ///
     /// # Errors
@@ -180,32 +218,20 @@ impl KeyEncoder {
         &self,
         rows: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Vec<ArrayRef>> {
-        let Form::Rows(converter) = &self.form else {
-            unreachable!("fixed keys are decoded by narrowing, not from rows")
-        };
-        let parser = converter.parser();
-        Ok(converter.convert_rows(rows.into_iter().map(|bytes| parser.parse(bytes)))?)
+        match &self.form {
+            Form::Packed => Ok(unpack(&self.types, rows)),
+            Form::Rows(converter) => {
+                let parser = converter.parser();
+                Ok(converter.convert_rows(rows.into_iter().map(|bytes| parser.parse(bytes)))?)
+            }
+            Form::Unit | Form::Fixed => {
+                unreachable!("fixed keys are decoded by narrowing, not from rows")
+            }
+        }
     }
 }
 
 const NULL_HASH: u64 = 0x6b43_a9b5_4f0c_2d91;
-
-/// Whether a column of this type is kept as [`Keys::Fixed`] when it is the only key column.
-fn fixed(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Boolean
-            | DataType::Int8
-            | DataType::Int16
-            | DataType::Int32
-            | DataType::Int64
-            | DataType::Float32
-            | DataType::Float64
-            | DataType::Date32
-            | DataType::Time64(TimeUnit::Microsecond)
-            | DataType::Timestamp(TimeUnit::Microsecond, _)
-    )
-}
 
 /// A bijective mixer (the finalizer of splitmix64): every output bit depends on every input bit.
 fn mix(value: u64) -> u64 {
@@ -213,90 +239,4 @@ fn mix(value: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
-}
-
-fn ints<T: ArrowPrimitiveType>(array: &ArrayRef) -> Vec<u64>
-where
-    T::Native: Into<i64>,
-{
-    let values: &PrimitiveArray<T> = array.as_primitive();
-    values.values().iter().map(|&value| value.into().cast_unsigned()).collect()
-}
-
-/// The values of a fixed column as 64 bits; arbitrary where null.
-fn widen(array: &ArrayRef) -> Vec<u64> {
-    match array.data_type() {
-        DataType::Boolean => {
-            let values = array.as_boolean();
-            (0..values.len()).map(|row| u64::from(values.value(row))).collect()
-        }
-        DataType::Int8 => ints::<Int8Type>(array),
-        DataType::Int16 => ints::<Int16Type>(array),
-        DataType::Int32 => ints::<Int32Type>(array),
-        DataType::Date32 => ints::<Date32Type>(array),
-        DataType::Int64 => ints::<Int64Type>(array),
-        DataType::Time64(_) => ints::<Time64MicrosecondType>(array),
-        DataType::Timestamp(_, _) => ints::<TimestampMicrosecondType>(array),
-        DataType::Float32 => {
-            let values = array.as_primitive::<Float32Type>();
-            values.values().iter().map(|&value| u64::from(normal_f32(value).to_bits())).collect()
-        }
-        DataType::Float64 => {
-            let values = array.as_primitive::<Float64Type>();
-            values.values().iter().map(|&value| normal_f64(value).to_bits()).collect()
-        }
-        other => unreachable!("{other} is not a fixed key type"),
-    }
-}
-
-/// The inverse of [`widen`].
-fn narrow(data_type: &DataType, keys: Vec<u64>, nulls: Option<NullBuffer>) -> ArrayRef {
-    macro_rules! narrowed {
-        ($type:ty, $key:ident => $native:expr) => {{
-            let values = keys.into_iter().map(|$key| $native).collect::<Vec<_>>();
-            let array = PrimitiveArray::<$type>::new(values.into(), nulls);
-            Arc::new(array.with_data_type(data_type.clone()))
-        }};
-    }
-    // Casts undo the widening; keys at null rows may be anything.
-    match data_type {
-        DataType::Boolean => {
-            let values = keys.into_iter().map(|key| key != 0).collect::<Vec<_>>();
-            Arc::new(BooleanArray::new(values.into(), nulls))
-        }
-        DataType::Int8 => narrowed!(Int8Type, key => key as i8),
-        DataType::Int16 => narrowed!(Int16Type, key => key as i16),
-        DataType::Int32 => narrowed!(Int32Type, key => key as i32),
-        DataType::Date32 => narrowed!(Date32Type, key => key as i32),
-        DataType::Int64 => narrowed!(Int64Type, key => key as i64),
-        DataType::Time64(_) => narrowed!(Time64MicrosecondType, key => key as i64),
-        DataType::Timestamp(_, _) => narrowed!(TimestampMicrosecondType, key => key as i64),
-        DataType::Float32 => narrowed!(Float32Type, key => f32::from_bits(key as u32)),
-        DataType::Float64 => narrowed!(Float64Type, key => f64::from_bits(key)),
-        other => unreachable!("{other} is not a fixed key type"),
-    }
-}
-
-fn normal_f64(value: f64) -> f64 {
-    if value.is_nan() { f64::NAN } else { value + 0.0 }
-}
-
-fn normal_f32(value: f32) -> f32 {
-    if value.is_nan() { f32::NAN } else { value + 0.0 }
-}
-
-/// Floats with one zero and one NaN; other columns unchanged.
-#[must_use]
-pub fn normalize(array: &ArrayRef) -> ArrayRef {
-    match array.data_type() {
-        DataType::Float64 => {
-            let values: &Float64Array = array.as_primitive();
-            Arc::new(values.unary::<_, Float64Type>(normal_f64))
-        }
-        DataType::Float32 => {
-            let values: &Float32Array = array.as_primitive();
-            Arc::new(values.unary::<_, Float32Type>(normal_f32))
-        }
-        _ => Arc::clone(array),
-    }
 }

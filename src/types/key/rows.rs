@@ -1,0 +1,130 @@
+//! Keys as bytes: arrow-row's, or columns of at most eight bytes packed one behind the other.
+
+use arrow::array::{Array, ArrayRef, BooleanBufferBuilder};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::DataType;
+use arrow::row::Rows;
+
+use super::fixed::{narrow, widen};
+
+/// Bytes of a packed value.
+const VALUE: usize = size_of::<u64>();
+
+/// Keys as bytes, one row each; equal bytes, equal keys.
+#[derive(Debug)]
+pub enum KeyRows {
+    /// As arrow-row encodes them.
+    Arrow(Rows),
+    /// Of equal size, one behind the other: every column's value, then a bit per column that is null.
+    Packed {
+        /// Number of keys.
+        rows: usize,
+        /// Size of a key.
+        size: usize,
+        /// The keys.
+        bytes: Vec<u8>,
+    },
+}
+
+impl KeyRows {
+    /// The key of row `row`.
+    #[must_use]
+    #[inline]
+    pub fn row(&self, row: usize) -> &[u8] {
+        match self {
+            KeyRows::Arrow(rows) => rows.row(row).data(),
+            KeyRows::Packed { size, bytes, .. } => &bytes[row * size..(row + 1) * size],
+        }
+    }
+
+    /// The keys in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        let rows = match self {
+            KeyRows::Arrow(rows) => rows.num_rows(),
+            KeyRows::Packed { rows, .. } => *rows,
+        };
+        (0..rows).map(|row| self.row(row))
+    }
+}
+
+/// The keys of columns of types that fit 64 bits.
+pub(super) fn pack(columns: &[ArrayRef], rows: usize) -> KeyRows {
+    let size = columns.len() * VALUE + columns.len().div_ceil(8);
+    let mut bytes = vec![0; rows * size];
+    for (index, column) in columns.iter().enumerate() {
+        let values = widen(column);
+        let nulls = column.logical_nulls().filter(|nulls| nulls.null_count() > 0);
+        let keys = bytes.chunks_exact_mut(size);
+        for (row, (key, value)) in itertools::zip_eq(keys, values).enumerate() {
+            if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
+                key[columns.len() * VALUE + index / 8] |= 1 << (index % 8);
+            } else {
+                // Greatest byte first and signed numbers in their order, for the ranks of keys.
+                let value = value ^ 1 << 63;
+                key[index * VALUE..][..VALUE].copy_from_slice(&value.to_be_bytes());
+            }
+        }
+    }
+    KeyRows::Packed { rows, size, bytes }
+}
+
+/// The columns of packed keys.
+pub(super) fn unpack<'a>(
+    types: &[DataType],
+    rows: impl IntoIterator<Item = &'a [u8]>,
+) -> Vec<ArrayRef> {
+    let rows: Vec<&[u8]> = rows.into_iter().collect();
+    let column = |index: usize| {
+        let value = |row: &&[u8]| {
+            let bytes = row[index * VALUE..].first_chunk().expect("a value of every column");
+            u64::from_be_bytes(*bytes) ^ 1 << 63
+        };
+        let values = rows.iter().map(value).collect();
+        let mut valid = BooleanBufferBuilder::new(rows.len());
+        let null = |row: &[u8]| row[types.len() * VALUE + index / 8] >> (index % 8) & 1 == 1;
+        rows.iter().for_each(|row| valid.append(!null(row)));
+        let nulls = NullBuffer::new(valid.finish());
+        narrow(&types[index], values, Some(nulls).filter(|nulls| nulls.null_count() > 0))
+    };
+    (0..types.len()).map(column).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{BooleanArray, Float64Array, Int64Array};
+
+    use super::*;
+    use crate::types::key::{KeyEncoder, Keys};
+
+    #[test]
+    fn packed_keys_are_equal_where_values_are_and_come_back() {
+        let integers = Int64Array::from(vec![Some(-1), None, Some(0), Some(0), Some(i64::MAX)]);
+        let floats = Float64Array::from(vec![Some(-0.0), Some(0.0), None, Some(0.0), None]);
+        let booleans = BooleanArray::from(vec![None, Some(true), None, Some(false), None]);
+        let columns: Vec<ArrayRef> = vec![Arc::new(integers), Arc::new(floats), Arc::new(booleans)];
+        let types: Vec<DataType> =
+            columns.iter().map(|column| column.data_type().clone()).collect();
+        let encoder = KeyEncoder::new(&types).unwrap();
+        let keys = encoder.encode(&columns, 5).unwrap();
+        let Keys::Rows(rows @ KeyRows::Packed { .. }) = &keys.keys else { panic!("not packed") };
+        assert_eq!(encoder.decode_rows(rows.iter()).unwrap()[0].as_ref(), columns[0].as_ref());
+        assert_eq!(encoder.decode_rows(rows.iter()).unwrap()[2].as_ref(), columns[2].as_ref());
+        let distinct: std::collections::BTreeSet<&[u8]> = rows.iter().collect();
+        assert_eq!(distinct.len(), 5);
+        assert_eq!(keys.ranks()[0], -1);
+        // One zero, and null is not zero.
+        let zero = |value: Option<f64>| -> Vec<ArrayRef> {
+            let integer = Arc::new(Int64Array::from(vec![Some(7)]));
+            vec![integer, Arc::new(Float64Array::from(vec![value]))]
+        };
+        let encoder = KeyEncoder::new(&[DataType::Int64, DataType::Float64]).unwrap();
+        let bytes = |value| match encoder.encode(&zero(value), 1).unwrap().keys {
+            Keys::Rows(rows) => rows.row(0).to_vec(),
+            Keys::Fixed(_) => panic!("two columns"),
+        };
+        assert_eq!(bytes(Some(0.0)), bytes(Some(-0.0)));
+        assert_ne!(bytes(Some(0.0)), bytes(None));
+    }
+}
