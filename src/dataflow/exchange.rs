@@ -1,10 +1,10 @@
 //! Moves rows to the workers that own their keys.
 
-use arrow::array::UInt32Array;
+use arrow::array::{ArrayRef, UInt32Array};
 use arrow::datatypes::Schema;
 
 use crate::error::Result;
-use crate::types::key::KeyEncoder;
+use crate::types::key::{KeyEncoder, Runs};
 use crate::types::{Delta, Selection, Vnode};
 
 /// Parts with at least this many rows share the delta's columns instead of copying them.
@@ -34,10 +34,20 @@ impl Exchange {
     /// # Errors
     /// Only what Arrow's kernels report.
     pub fn partition(&self, delta: Delta) -> Result<Vec<(usize, Selection)>> {
-        let keys = self.encoder.encode_batch(&delta.batch, &self.keys)?;
+        let keys = self.keys.iter().map(|&column| ArrayRef::clone(delta.column(column)));
+        let keys: Vec<ArrayRef> = keys.collect();
         let mut rows: Vec<Vec<u32>> = vec![vec![]; self.workers];
-        for (row, hash) in (0u32..).take(delta.rows()).map(|row| (row, keys.hashes[row as usize])) {
-            rows[Vnode::of_hash(hash).worker(self.workers)].push(row);
+        let worker = |hash: u64| Vnode::of_hash(hash).worker(self.workers);
+        if let Some(runs) = Runs::of(&keys)? {
+            let keys = self.encoder.encode(&runs.columns, runs.ranges.len())?;
+            for (range, hash) in itertools::zip_eq(runs.ranges, keys.hashes) {
+                rows[worker(hash)].extend(range.start as u32..range.end as u32);
+            }
+        } else {
+            let keys = self.encoder.encode(&keys, delta.rows())?;
+            for (row, &hash) in keys.hashes.iter().enumerate() {
+                rows[worker(hash)].push(row as u32);
+            }
         }
         let mut parts = vec![];
         for (dest, rows) in rows.into_iter().enumerate() {

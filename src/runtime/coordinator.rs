@@ -9,7 +9,8 @@
 //! # Invariants
 //! 1. A write is acknowledged after the log's fsync and before the tick that shows it; a read is
 //!    answered after that tick. So an acknowledged write is in every later read.
-//! 2. All changes of one step become one epoch, in the log and in every view.
+//! 2. All changes of one step become one epoch in the log, and visible together: a tick takes the changes
+//!    of all steps since the last one.
 //! 3. Nothing queues without bound: requests wait in a bounded queue, sources in theirs, and both stand
 //!    still while a tick runs.
 
@@ -29,7 +30,7 @@ use super::request::{Request, Snapshot, Status, Write};
 use super::source::{Feed, Feeding};
 use super::table::Table;
 use crate::catalog::Catalog;
-use crate::clock::Clock;
+use crate::clock::{Clock, monotonic};
 use crate::config::Config;
 use crate::error::Result;
 use crate::storage::Store;
@@ -68,6 +69,8 @@ pub(super) struct Coordinator {
     pub(super) undelivered: Vec<Write>,
     /// Changes for the next tick.
     pub(super) changes: Vec<(ObjectId, Delta)>,
+    /// When the last tick began, on the monotonic clock.
+    pub(super) ticked_at: Duration,
     /// Reads that wait for views being filled.
     pub(super) readings: Vec<Reading>,
     pub(super) watched: HashMap<ObjectId, Watched>,
@@ -182,9 +185,33 @@ impl Coordinator {
         if !self.undelivered.is_empty() {
             return Some(RETRY);
         }
-        let at_us = self.feeds.values().filter_map(Feed::next_poll_us).min()?;
-        let left_us = u64::try_from(at_us - self.clock.now_us()).unwrap_or(0);
-        Some(Duration::from_micros(left_us))
+        let put_off = (!self.changes.is_empty()).then(|| self.until_due());
+        let poll = self.feeds.values().filter_map(Feed::next_poll_us).min().map(|at_us| {
+            Duration::from_micros(u64::try_from(at_us - self.clock.now_us()).unwrap_or(0))
+        });
+        put_off.into_iter().chain(poll).min()
+    }
+
+    /// How long changes may still wait for others to share their tick.
+    fn until_due(&self) -> Duration {
+        let interval = Duration::from_millis(self.config.tick_interval_ms);
+        (self.ticked_at + interval).saturating_sub(monotonic())
+    }
+
+    /// Whether the next tick is to run now: somebody waits for it, there is a tick's worth of changes, or
+    /// the last tick began long enough ago.
+    fn due(&self) -> bool {
+        let rows = || self.changes.iter().map(|(_, delta)| delta.rows()).sum::<usize>();
+        !self.commands.is_empty()
+            || !self.readings.is_empty()
+            || !self.waiting_filled.is_empty()
+            || !self.waiting_settled.is_empty()
+            || !self.watched.is_empty()
+            || !self.feeds.is_empty()
+            || self.views.values().any(|view| matches!(view.stage, Stage::Filling | Stage::Fed))
+            || self.clock.simulated()
+            || self.until_due().is_zero()
+            || rows() >= self.config.tick_rows_max
     }
 
     /// One epoch, or less if there is nothing to change.
@@ -194,6 +221,8 @@ impl Coordinator {
         for request in batch {
             match request {
                 Request::Define { definition, reply } => {
+                    // ORDER: a new view is fed the tables' rows, and then the changes after them.
+                    self.run_tick();
                     // A refused reply means that the caller has gone; what was defined stays defined.
                     let _ = reply.send(self.define(definition));
                 }
@@ -212,7 +241,9 @@ impl Coordinator {
         for request in later {
             self.serve(request);
         }
-        self.run_tick();
+        if self.due() {
+            self.run_tick();
+        }
         self.answer_readings();
         self.answer_waiting();
         for table in self.tables.values_mut() {
@@ -292,6 +323,7 @@ impl Coordinator {
         if self.broken.is_some() {
             return vec![];
         }
+        self.ticked_at = monotonic();
         if !std::mem::take(&mut self.epoch_open) {
             self.epoch = self.epoch.next();
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -67,6 +68,7 @@ impl Runtime {
             undelivered: vec![],
             epoch_open: false,
             changes: vec![],
+            ticked_at: Duration::ZERO,
             readings: vec![],
             watched: HashMap::new(),
             waiting_filled: vec![],

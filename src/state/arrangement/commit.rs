@@ -174,9 +174,7 @@ impl Arrangement {
     /// Rows that may equal the looked up rows: all of a short chain, those of equal hash of a hot key.
     fn candidates(&mut self, staged: &Selection, lookups: &mut [Lookup]) -> Candidates {
         self.heat_long(lookups.iter().map(|lookup| lookup.entry).collect());
-        if !self.hot.is_empty() {
-            self.hash_hot(staged, lookups);
-        }
+        self.hash_hot(staged, lookups);
         let mut candidates = Candidates::default();
         for (at, lookup) in lookups.iter().enumerate().filter(|(_, lookup)| lookup.weight != 0) {
             if self.chains.hot(lookup.entry) {
@@ -189,10 +187,14 @@ impl Arrangement {
         candidates
     }
 
-    /// Fills in the hashes of lookups with hot keys.
+    /// Fills in the hashes of lookups with hot keys, also where all their rows have gone: what is left of
+    /// a lookup is put in under its hash.
     fn hash_hot(&self, staged: &Selection, lookups: &mut [Lookup]) {
         let hot = lookups.iter_mut().filter(|lookup| self.chains.hot(lookup.entry));
         let mut hot: Vec<&mut Lookup> = hot.collect();
+        if hot.is_empty() {
+            return;
+        }
         let rows: Vec<u32> = hot.iter().map(|lookup| lookup.row).collect();
         let hashes = self.row_hashes(&take_rows(staged, &rows));
         for (lookup, hash) in itertools::zip_eq(&mut hot, hashes) {

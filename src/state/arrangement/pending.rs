@@ -38,30 +38,33 @@ pub(super) struct Run {
     checks: usize,
 }
 
-/// Keys that are asked for.
-struct Wanted {
-    /// Rank and hash of each.
-    keys: Vec<(i64, u64)>,
+/// Keys that are asked for: some rows of a batch.
+struct Wanted<'a, R> {
+    keys: &'a KeyBatch,
+    rows: R,
     ranks: (i64, i64),
 }
 
 impl Run {
-    fn new(rows: Range<u32>, ranks: &[i64], hashes: &[u64]) -> Run {
-        Run { rows, ranks: extent(ranks.iter().copied()), bloom: Bloom::new(hashes), checks: 0 }
+    /// Rows `rows`, with keys `part` of `keys`.
+    fn new(rows: Range<u32>, keys: &KeyBatch, part: Range<usize>) -> Run {
+        let bloom = Bloom::new(&keys.hashes[part.clone()]);
+        Run { rows, ranks: extent(part.map(|row| keys.rank(row))), bloom, checks: 0 }
     }
 
     /// Whether the run is to be indexed: it may have a key, or has been asked in vain too often.
-    fn due(&mut self, wanted: &Wanted) -> bool {
+    fn due(&mut self, wanted: &Wanted<'_, impl Iterator<Item = usize> + Clone>) -> bool {
         let (low, high) = self.ranks;
         if wanted.ranks.1 < low || wanted.ranks.0 > high {
             return false;
         }
-        let near = wanted.keys.iter().filter(|(rank, _)| (low..=high).contains(rank));
-        for &(_, hash) in near {
-            if self.bloom.may_have(hash) {
-                return true;
+        for row in wanted.rows.clone() {
+            if (low..=high).contains(&wanted.keys.rank(row)) {
+                if self.bloom.may_have(wanted.keys.hashes[row]) {
+                    return true;
+                }
+                self.checks += 1;
             }
-            self.checks += 1;
         }
         self.checks > self.rows.len() * CHECKS_PER_ROW
     }
@@ -83,7 +86,6 @@ impl Arrangement {
 
     /// Lets stored rows of weight 1 with these keys wait. Within a chunk their numbers are successive.
     pub(super) fn defer(&mut self, numbers: &[u32], keys: &KeyBatch) {
-        let ranks = keys.ranks();
         let mut done = 0;
         while let Some(&first) = numbers.get(done) {
             let of_chunk = BLOCK_ROWS - (first as usize & (BLOCK_ROWS - 1));
@@ -91,21 +93,19 @@ impl Arrangement {
             let rows = first..first + part.len() as u32;
             debug_assert_eq!(rows.end - 1, numbers[part.end - 1], "stored rows are neighbors");
             self.count(first).live += part.len();
-            self.pending.push(Run::new(rows, &ranks[part.clone()], &keys.hashes[part.clone()]));
             done = part.end;
+            self.pending.push(Run::new(rows, keys, part));
         }
         self.live += numbers.len();
     }
 
     /// Completes the chains of the given keys (`rows` of `keys`), so that they can be probed.
-    pub fn index_for(&mut self, keys: &KeyBatch, rows: impl Iterator<Item = usize>) {
+    pub fn index_for(&mut self, keys: &KeyBatch, rows: impl Iterator<Item = usize> + Clone) {
         if self.pending.is_empty() {
             return;
         }
-        let ranks = keys.ranks();
-        let keys: Vec<(i64, u64)> = rows.map(|row| (ranks[row], keys.hashes[row])).collect();
-        let ranks = extent(keys.iter().map(|&(rank, _)| rank));
-        let wanted = Wanted { keys, ranks };
+        let ranks = extent(rows.clone().map(|row| keys.rank(row)));
+        let wanted = Wanted { keys, rows, ranks };
         let due: Vec<Run> = self.pending.extract_if(.., |run| run.due(&wanted)).collect();
         due.into_iter().for_each(|run| self.index(run.rows));
     }

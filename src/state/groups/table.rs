@@ -9,7 +9,7 @@ use super::ByteStore;
 use crate::error::Result;
 use crate::state::SegmentedVec;
 use crate::state::index::RowIndex;
-use crate::types::key::{KeyBatch, KeyEncoder, Keys};
+use crate::types::key::{KeyBatch, KeyEncoder, Keys, Runs};
 
 /// Gives every distinct key a small number, by which per-key state is kept in columns.
 ///
@@ -72,6 +72,15 @@ impl GroupTable {
     /// # Errors
     /// If the arrays' types are not the table's.
     pub fn assign(&mut self, columns: &[ArrayRef], rows: usize) -> Result<Vec<u32>> {
+        if let Some(runs) = Runs::of(columns)? {
+            let keys = self.encoder.encode(&runs.columns, runs.ranges.len())?;
+            let mut numbers = Vec::with_capacity(rows);
+            let of_runs = self.assign_keys(&keys, &keys.hashes, &[]);
+            for (range, number) in runs.ranges.into_iter().zip_eq(of_runs) {
+                numbers.resize(range.end, number);
+            }
+            return Ok(numbers);
+        }
         let keys = self.encoder.encode(columns, rows)?;
         Ok(self.assign_keys(&keys, &keys.hashes, &[]))
     }

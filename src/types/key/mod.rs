@@ -5,9 +5,11 @@
 
 mod fixed;
 mod rows;
+mod runs;
 
 pub use fixed::normalize;
 pub use rows::KeyRows;
+pub use runs::Runs;
 
 use std::sync::Arc;
 
@@ -73,16 +75,15 @@ impl KeyBatch {
         KeyBatch { hashes, keys: Keys::Rows(rows), nulls }
     }
 
-    /// A number per row that is equal for equal keys and mostly near for near ones: the value of a fixed
-    /// key, else the first bytes of its row.
+    /// A number that is equal for equal keys and mostly near for near ones: the value of a fixed key, else
+    /// the first bytes of its row.
     #[must_use]
-    pub fn ranks(&self) -> Vec<i64> {
-        match (&self.keys, &self.nulls) {
-            (Keys::Fixed(values), None) => values.iter().map(|value| value.cast_signed()).collect(),
-            (Keys::Fixed(values), Some(nulls)) => (0..values.len())
-                .map(|row| if nulls.is_null(row) { i64::MIN } else { values[row].cast_signed() })
-                .collect(),
-            (Keys::Rows(rows), _) => rows.iter().map(first_bytes).collect(),
+    #[inline]
+    pub fn rank(&self, row: usize) -> i64 {
+        match &self.keys {
+            Keys::Fixed(_) if self.nulls.as_ref().is_some_and(|n| n.is_null(row)) => i64::MIN,
+            Keys::Fixed(values) => values[row].cast_signed(),
+            Keys::Rows(rows) => first_bytes(rows.row(row)),
         }
     }
 }

@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(encoder.decode_rows(rows.iter()).unwrap()[2].as_ref(), columns[2].as_ref());
         let distinct: std::collections::BTreeSet<&[u8]> = rows.iter().collect();
         assert_eq!(distinct.len(), 5);
-        assert_eq!(keys.ranks()[0], -1);
+        assert_eq!(keys.rank(0), -1);
         // One zero, and null is not zero.
         let zero = |value: Option<f64>| -> Vec<ArrayRef> {
             let integer = Arc::new(Int64Array::from(vec![Some(7)]));
