@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
+use super::enumerable::{enumerable, enumerable_root};
 use super::eval::{carried, plain_columns, residual};
 use super::exchange::Exchange;
 use super::failed_rows::FailedRows;
@@ -481,28 +482,4 @@ impl Builder<'_> {
         let hash = KeyEncoder::new(&[])?.encode(&[], 1)?.hashes[0];
         Ok(Vnode::of_hash(hash).worker(self.workers) == self.worker)
     }
-}
-
-/// Whether the operator of `node` can enumerate its output.
-fn enumerable(node: &Node) -> bool {
-    matches!(
-        node.kind,
-        NodeKind::Aggregate { .. } | NodeKind::Distinct { .. } | NodeKind::TopN { .. }
-    )
-}
-
-/// The enumerable node below the column-only projections at the top of `plan`, and which of its
-/// columns the plan shows; `plan` itself if there is none.
-fn enumerable_root(plan: &Node) -> (&Node, Option<Vec<usize>>) {
-    let (mut top, mut shown): (&Node, Option<Vec<usize>>) = (plan, None);
-    while let NodeKind::Project { exprs, input } = &top.kind
-        && let Some(columns) = plain_columns(exprs)
-    {
-        shown = Some(match shown {
-            Some(above) => above.iter().map(|&column| columns[column]).collect(),
-            None => columns,
-        });
-        top = input;
-    }
-    if enumerable(top) { (top, shown) } else { (plan, None) }
 }

@@ -8,6 +8,7 @@
 
 pub mod build;
 pub mod consolidate;
+mod enumerable;
 pub mod eval;
 pub mod exchange;
 pub mod executor;
