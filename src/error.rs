@@ -271,7 +271,9 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
-        .filter(|(distance, _)| *distance <= limit && *distance > 0)
+        .filter(|(distance, candidate)| {
+            *distance <= limit && *distance > 0 && *distance * 2 <= candidate.chars().count()
+        })
         .min()
         .map(|(_, candidate)| candidate)
 }

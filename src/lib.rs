@@ -1,6 +1,10 @@
 //! Millstream: SQL over streams. `CREATE MATERIALIZED VIEW` over tables and streams, kept up to date
 //! as events arrive, in one process and one directory, served as Postgres.
 //!
+//! # Where to begin
+//! [`engine::Engine`]: open one, `execute` SQL, `append` Arrow batches, `query` and `subscribe`, `shutdown`.
+//! `examples/embed.rs` in the repository does all of it in 50 lines.
+//!
 //! # Life of a row
 //! It arrives by `INSERT`, `COPY`, [`engine::Engine::append`] or a [`connector`]; for a table it goes
 //! to the [`storage`] log and is acknowledged after fsync. The [`runtime`] coordinator closes an

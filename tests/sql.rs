@@ -21,10 +21,11 @@ fn main() {
                 move || run_file(&file, mode).map_err(|error| Failed::from(error.to_string()));
             trials.push(Trial::test(name.clone(), run).with_kind(kind));
         };
-        trial("", Mode { complete, ..Mode::default() });
+        let exact = Mode { exact: true, ..Mode::default() };
+        trial("", Mode { complete, ..exact });
         if !complete {
-            trial("restart", Mode { restart: true, ..Mode::default() });
-            trial("workers", Mode { workers: 2, ..Mode::default() });
+            trial("restart", Mode { restart: true, ..exact });
+            trial("workers", Mode { workers: 2, ..exact });
         }
     }
     libtest_mimic::run(&arguments, trials).exit();

@@ -83,6 +83,12 @@ pub(super) struct TestArguments {
     /// Rewrite the expectations in the files to what happens.
     #[arg(long)]
     pub(super) complete: bool,
+    /// Compare every cell character by character: no `true` for `t`, no `2.5` for `2.50`.
+    #[arg(long)]
+    pub(super) exact: bool,
+    /// Go on after a record that failed, and tell all of them.
+    #[arg(long)]
+    pub(super) keep_going: bool,
     /// Number of dataflow workers.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(super) workers: usize,

@@ -4,6 +4,7 @@
 mod arguments;
 mod log;
 mod message;
+mod report;
 mod serve;
 mod settings;
 mod shell;
@@ -15,8 +16,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use arguments::{Arguments, Command};
+use report::report;
 use settings::Settings;
 
 /// Runs the command that the process was called with.
@@ -56,16 +58,4 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             test::run(&given)
         }
     }
-}
-
-/// An error as the terminal shows it.
-fn report(error: &Error) -> String {
-    let mut text = format!("error: {error}");
-    if let Some(detail) = error.detail_text() {
-        text.push_str(&format!("\n  {detail}"));
-    }
-    if let Some(hint) = error.hint_text() {
-        text.push_str(&format!("\nhint: {hint}"));
-    }
-    text
 }

@@ -25,7 +25,7 @@ pub(super) struct EngineSettings {
     #[arg(long, env = "MILLSTREAM_DATA", value_name = "DIR", conflicts_with = "memory")]
     data: Option<PathBuf>,
     /// Keep everything in memory: nothing survives the process.
-    #[arg(long, env = "MILLSTREAM_MEMORY", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    #[arg(long, env = "MILLSTREAM_MEMORY", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     memory: Option<bool>,
     /// Number of dataflow workers [default: all cores].
     #[arg(long, env = "MILLSTREAM_WORKERS", value_name = "N")]

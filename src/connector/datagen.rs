@@ -19,6 +19,7 @@ use super::metadata::Assembler;
 use super::options::{Options, invalid};
 use super::{Position, SourceReader, SourceSpec};
 use crate::error::{Error, Result};
+use crate::types::pg_type;
 
 /// Characters of random texts.
 const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz012345";
@@ -167,9 +168,12 @@ impl ColumnMaker {
             }
             DataType::Boolean => Maker::Bool,
             DataType::Utf8 => Maker::Text { length: length.unwrap_or(10) },
-            other => {
-                return Err(Error::unsupported(format!("datagen for a column of type {other}"))
-                    .hint("Leave the column out, or compute it in a view."));
+            _ => {
+                return Err(Error::unsupported(format!(
+                    "datagen for a column of type {}",
+                    pg_type::of_field(field).sql_name
+                ))
+                .hint("Leave the column out, or compute it in a view."));
             }
         };
         Ok(ColumnMaker { maker, seed, null_rate })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, nearest};
 
 /// Reads the options of one clause.
 pub(super) struct Options<'a> {
@@ -32,8 +32,11 @@ impl<'a> Options<'a> {
     pub(super) fn required(&mut self, key: &str) -> Result<&'a str> {
         let owner = self.owner.clone();
         self.text(key).ok_or_else(|| {
-            Error::invalid_parameter(format!("{owner} needs the option \"{key}\""))
-                .hint(format!("Add {key} = '…' to the WITH clause."))
+            let error = Error::invalid_parameter(format!("{owner} needs the option \"{key}\""));
+            match nearest(key, self.given.keys().map(String::as_str)) {
+                Some(other) => error.hint(format!("Perhaps you meant \"{key}\" by \"{other}\".")),
+                None => error.hint(format!("Add {key} = '…' to the WITH clause.")),
+            }
         })
     }
 

@@ -16,7 +16,7 @@ use crate::connector;
 use crate::error::{Error, Result, SqlState};
 use crate::runtime::source::{metadata, spec};
 use crate::sql::statement::{Create, Name};
-use crate::types::definition::{Column, OnError, SourceDefinition, TableDefinition};
+use crate::types::definition::{Column, OnError, SourceDefinition, TableDefinition, Watermark};
 use crate::types::{ObjectId, QualifiedName, SqlType};
 
 /// Whether an expression gives the same for the same row at any time, to anybody.
@@ -67,6 +67,7 @@ impl Session {
             Ok(name) => name,
             Err(skipped) => return Ok(skipped),
         };
+        refuse_watermark(create.definition.watermark.as_ref(), &create.name)?;
         let id = self.shared.catalog().next_id();
         let table = Table { id, name, definition: create.definition.clone() };
         check_columns(&table.definition.columns)?;
@@ -84,6 +85,7 @@ impl Session {
             Ok(name) => name,
             Err(skipped) => return Ok(skipped),
         };
+        refuse_watermark(create.definition.watermark.as_ref(), &create.name)?;
         let catalog = self.shared.catalog();
         let mut definition = create.definition.clone();
         let dependencies = self.dead_letter_table(&definition)?;
@@ -121,6 +123,16 @@ impl Session {
         fits_dead_letters(&table)?;
         Ok(vec![table.id])
     }
+}
+
+/// Nothing would follow from a watermark yet, so it is not taken either.
+fn refuse_watermark(watermark: Option<&Watermark>, name: &Name) -> Result<()> {
+    if watermark.is_none() {
+        return Ok(());
+    }
+    Err(Error::unsupported("WATERMARK")
+        .at(name.position)
+        .hint("Leave it out: views show every change at once, and no row is too late for them."))
 }
 
 /// What is written to a dead letter table must fit it: a record must not be lost over it later.

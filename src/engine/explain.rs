@@ -1,15 +1,18 @@
 //! EXPLAIN: the plan of a query that is run once, or both plans of a maintained view.
 
+use std::sync::Arc;
+
 use futures::TryStreamExt;
 
 use super::arguments::Arguments;
 use super::response::Response;
 use super::session::Session;
 use super::setting::table;
+use crate::catalog::Object;
 use crate::clock::monotonic;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, SqlState};
 use crate::plan::explain;
-use crate::sql::statement::Explain;
+use crate::sql::statement::{Explain, Name};
 use crate::sql::{Parsed, Statement};
 
 impl Session {
@@ -26,7 +29,8 @@ impl Session {
                 explain::select(&select)?
             }
             Statement::CreateMaterializedView(view) => {
-                explain::view(&self.planner(self.scope()).view(&view.query, &parsed.message)?)
+                let plan = self.planner(self.scope()).view(&view.query, &parsed.message)?;
+                explain::view(&plan, statement.verbose)
             }
             Statement::Insert(insert) => {
                 let plan = self.plan_insert(insert, parsed, arguments)?;
@@ -48,6 +52,18 @@ impl Session {
         if statement.analyze {
             text.push_str(&self.analyze(statement, parsed, arguments).await?);
         }
+        let lines = text.lines().map(str::to_owned).collect();
+        Ok(Response::batch(table(&[("QUERY PLAN", lines)])?, "EXPLAIN", false))
+    }
+
+    /// EXPLAIN MATERIALIZED VIEW.
+    pub(super) fn explain_view(&self, name: &Name, verbose: bool) -> Result<Response> {
+        let object = Arc::clone(self.scope().object(name)?);
+        let Object::MaterializedView(view) = &*object else {
+            let message = format!("\"{}\" is not a materialized view", name.name);
+            return Err(Error::new(SqlState::WrongObjectType, message).at(name.position));
+        };
+        let text = explain::view(&self.plan_stored_view(view)?, verbose);
         let lines = text.lines().map(str::to_owned).collect();
         Ok(Response::batch(table(&[("QUERY PLAN", lines)])?, "EXPLAIN", false))
     }

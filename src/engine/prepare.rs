@@ -64,7 +64,7 @@ impl Session {
         Ok(match statement {
             Statement::Show(Some(name)) => text(&[name]),
             Statement::Show(None) => text(&["name", "setting", "description"]),
-            Statement::Explain(_) => text(&["QUERY PLAN"]),
+            Statement::Explain(_) | Statement::ExplainView { .. } => text(&["QUERY PLAN"]),
             Statement::Fetch(fetch) if !fetch.is_move => {
                 Some(self.find_cursor(&fetch.cursor)?.schema())
             }
@@ -120,7 +120,8 @@ impl Session {
             }
             Statement::Execute { name, arguments: values } => {
                 let prepared = self.find_prepared(name)?;
-                let values = self.execute_values(&prepared, values, parsed, arguments).await?;
+                let values =
+                    self.execute_values((name, &prepared), values, parsed, arguments).await?;
                 let arguments = Arguments::new(&prepared.params, values.columns())?;
                 Box::pin(self.run_with(&prepared.parsed, &arguments)).await
             }
@@ -140,7 +141,7 @@ impl Session {
     /// The values of EXECUTE's arguments, converted to the parameters' types: one row.
     async fn execute_values(
         &mut self,
-        prepared: &Prepared,
+        (name, prepared): (&str, &Prepared),
         values: &[Expr],
         parsed: &Parsed,
         arguments: &Arguments,
@@ -148,7 +149,7 @@ impl Session {
         if values.len() != prepared.params.len() {
             return Err(Error::new(
                 SqlState::SyntaxError,
-                "wrong number of parameters for prepared statement",
+                format!("wrong number of parameters for prepared statement \"{name}\""),
             )
             .detail(format!(
                 "Expected {} parameters but got {}.",

@@ -13,6 +13,7 @@ use crate::plan::{self, Body, Planner, Relation, Relations};
 use crate::sql;
 use crate::sql::statement::Name;
 use crate::types::ObjectId;
+use crate::types::text::Timezone;
 
 /// The schema of relations that exist only within one statement: the rows being written. Users cannot
 /// name it, since they cannot create it.
@@ -219,6 +220,7 @@ impl Session {
     pub(super) fn planner(&self, scope: Scope) -> Planner {
         let session = plan::Session {
             now_us: self.now_us(),
+            timezone: Timezone::parse(self.settings.time_zone()).unwrap_or_default(),
             user: self.options.user.clone(),
             database: self.options.database.clone(),
             schema: scope.search_path.first().cloned().unwrap_or_default(),

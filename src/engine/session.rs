@@ -243,6 +243,7 @@ impl Session {
             | Statement::ShowColumns { .. }
             | Statement::ShowCreate { .. } => self.show(&parsed.statement),
             Statement::Explain(explain) => self.explain(explain, parsed, arguments).await,
+            Statement::ExplainView { name, verbose } => self.explain_view(name, *verbose),
             Statement::Flush => {
                 self.shared.runtime.read(&[]).await?;
                 Ok(Response::done("FLUSH"))

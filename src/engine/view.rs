@@ -73,7 +73,7 @@ impl Session {
     /// The plan of a view that is in the catalog.
     pub(super) fn plan_stored_view(&self, view: &View) -> Result<ViewPlan> {
         let query = &view.definition.query;
-        self.planner(self.scope()).view(&*sql::parse_query(query)?, query)
+        self.planner(self.scope()).in_utc().view(&*sql::parse_query(query)?, query)
     }
 
     /// Only tables, sources and materialized views tell of their changes.

@@ -6,7 +6,7 @@ use arrow::error::ArrowError;
 use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 
-use super::{Error, SqlState};
+use super::{Error, SqlState, nearest};
 
 impl From<DataFusionError> for Error {
     fn from(error: DataFusionError) -> Error {
@@ -137,26 +137,36 @@ fn of_schema(error: SchemaError) -> Error {
 }
 
 fn undefined(field: &Column, valid: &[Column]) -> Error {
-    let names = valid.iter().map(|column| column.name.as_str());
-    let Some(relation) = &field.relation else {
-        return Error::undefined_column(&field.name).did_you_mean(&field.name, names);
-    };
     let relations = || valid.iter().filter_map(|column| column.relation.as_ref());
-    if !relations().any(|known| known.table() == relation.table()) {
-        return Error::new(
-            SqlState::UndefinedTable,
-            format!("missing FROM-clause entry for table \"{}\"", relation.table()),
-        )
-        .did_you_mean(relation.table(), relations().map(|known| known.table()));
+    let error = match &field.relation {
+        None => Error::undefined_column(&field.name),
+        Some(relation) if relations().any(|known| known.table() == relation.table()) => Error::new(
+            SqlState::UndefinedColumn,
+            format!("column {}.{} does not exist", relation.table(), field.name),
+        ),
+        Some(relation) => {
+            let message = format!("missing FROM-clause entry for table \"{}\"", relation.table());
+            let names = relations().map(|known| known.table());
+            return Error::new(SqlState::UndefinedTable, message)
+                .did_you_mean(relation.table(), names);
+        }
+    };
+    let candidate = |column: &&Column| match (&field.relation, &column.relation) {
+        (Some(relation), Some(known)) => relation.table() == known.table(),
+        _ => true,
+    };
+    let candidates = || valid.iter().filter(candidate);
+    let near = nearest(&field.name, candidates().map(|column| column.name.as_str()));
+    match near.and_then(|near| candidates().find(|column| column.name == near)) {
+        Some(Column { relation: Some(relation), name, .. }) => error.hint(format!(
+            "Perhaps you meant to reference the column \"{}.{name}\".",
+            relation.table()
+        )),
+        Some(Column { name, .. }) => {
+            error.hint(format!("Perhaps you meant to reference the column \"{name}\"."))
+        }
+        None => error,
     }
-    let of_relation = valid.iter().filter(|column| {
-        column.relation.as_ref().is_some_and(|known| known.table() == relation.table())
-    });
-    Error::new(
-        SqlState::UndefinedColumn,
-        format!("column {}.{} does not exist", relation.table(), field.name),
-    )
-    .did_you_mean(&field.name, of_relation.map(|column| column.name.as_str()))
 }
 
 /// Words of planning messages, and the condition they stand for.
@@ -274,6 +284,36 @@ fn reworded(message: &str) -> Option<Error> {
     } else if let Some(position) = number("Cannot find column with position") {
         let text = format!("GROUP BY position {position} is not in select list");
         (SqlState::InvalidColumnReference, text)
+    } else if let Some(types) = between(message, "common type to coerce ", " in LIKE expression") {
+        let (one, other) = types.split_once(" and ")?;
+        let text = format!("operator does not exist: {} ~~ {}", sql_name(one), sql_name(other));
+        (SqlState::UndefinedFunction, text)
+    } else if message.contains("For SELECT DISTINCT, ORDER BY") {
+        let text = "for SELECT DISTINCT, ORDER BY expressions must appear in select list";
+        (SqlState::InvalidColumnReference, text.to_owned())
+    } else if message.contains("SELECT DISTINCT ON expressions must match") {
+        let text = "SELECT DISTINCT ON expressions must match initial ORDER BY expressions";
+        (SqlState::InvalidColumnReference, text.to_owned())
+    } else if let Some(kind) =
+        message.strip_prefix("Expected LIMIT to be an integer or null, but got ")
+    {
+        let text = format!("argument of LIMIT must be type bigint, not type {}", sql_name(kind));
+        (SqlState::DatatypeMismatch, text)
+    } else if let Some(name) = between(message, "The window ", " is not defined") {
+        (SqlState::UndefinedObject, format!("window \"{name}\" does not exist"))
+    } else if message.contains("Inconsistent data length across values list") {
+        (SqlState::SyntaxError, "VALUES lists must all be the same length".to_owned())
+    } else if message.contains("Inconsistent data type across values list") {
+        let kind = |before, after| sql_name(between(message, before, after).unwrap_or_default());
+        let (one, other) = (
+            kind(". Was ", " but found"),
+            sql_name(message.rsplit(' ').next().unwrap_or_default()),
+        );
+        (SqlState::DatatypeMismatch, format!("VALUES types {one} and {other} cannot be matched"))
+    } else if let Some(count) = between(message, "Source table contains ", " columns but only ") {
+        let names = between(message, " but only ", " names").unwrap_or_default();
+        let text = format!("table has {count} columns available but {names} columns specified");
+        (SqlState::InvalidColumnReference, text)
     } else if message.contains("not allowed in the WHERE") {
         (SqlState::GroupingError, "aggregate functions are not allowed in WHERE".to_owned())
     } else if message.contains("different number of columns")
@@ -288,11 +328,27 @@ fn reworded(message: &str) -> Option<Error> {
     Some(Error::new(state, text))
 }
 
+/// What stands between two words of a message.
+fn between<'a>(message: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    Some(message.split_once(before)?.1.split_once(after)?.0)
+}
+
 /// The column of DataFusion's complaint that it is neither grouped nor aggregated.
 fn ungrouped(message: &str) -> Option<&str> {
     const WORDS: [&str; 2] = ["must be in GROUP BY", "must appear in the GROUP BY clause"];
     WORDS.iter().find(|words| message.contains(**words))?;
-    message.split('"').nth(1).map(|name| name.rsplit('.').next().unwrap_or(name))
+    if let Some(expr) = message.strip_prefix("HAVING clause references: ") {
+        return expr
+            .split([' ', ')', ','])
+            .map(|word| word.trim_start_matches(|c: char| !c.is_alphanumeric()))
+            .find(|word| word.contains('.'));
+    }
+    // Without the schema.
+    let name = message.split('"').nth(1)?;
+    Some(match name.rmatch_indices('.').nth(1) {
+        Some((dot, _)) => &name[dot + 1..],
+        None => name,
+    })
 }
 
 fn of_execution(message: &str) -> Error {

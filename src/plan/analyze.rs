@@ -9,12 +9,13 @@ use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{Case, InList, Placeholder};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan, Union};
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Union};
 use datafusion::optimizer::AnalyzerRule;
 use itertools::izip;
 
-use super::function::{ArithmeticOp, arithmetic, cast_function, differs};
+use super::function::{self, ArithmeticOp, arithmetic, differs, interval_order};
 use super::operator::{sql_name, typed};
+use super::{blank_padded, conversion};
 use crate::error::{Error, SqlState};
 
 /// Marks a parameter whose type nothing has told yet.
@@ -32,6 +33,7 @@ impl AnalyzerRule for TypeLiterals {
             }
             Ok(TreeNodeRecursion::Continue)
         })?;
+        let plan = rewrite(plan, &blank_padded::trimmed)?;
         rewrite(plan, &type_literals)
     }
 
@@ -46,7 +48,8 @@ pub(crate) struct PostgresCasts;
 
 impl AnalyzerRule for PostgresCasts {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        rewrite(plan, &postgres_cast)
+        let plan = rewrite(plan, &postgres_cast)?;
+        Ok(plan.transform_up_with_subqueries(interval_sorts)?.data)
     }
 
     fn name(&self) -> &str {
@@ -55,7 +58,7 @@ impl AnalyzerRule for PostgresCasts {
 }
 
 /// Applies `each` to every expression of the plan, subqueries included, from the leaves up.
-fn rewrite(
+pub(super) fn rewrite(
     plan: LogicalPlan,
     each: &dyn Fn(Expr, &DFSchema) -> Result<Transformed<Expr>>,
 ) -> Result<LogicalPlan> {
@@ -88,7 +91,7 @@ fn matching_columns(union: &Union) -> Result<()> {
     for other in others {
         for (one, other) in izip!(first.schema().fields(), other.schema().fields()) {
             let (one, other) = (one.data_type(), other.data_type());
-            if one.is_null() || other.is_null() || kind_of(one) == kind_of(other) {
+            if conversion::related(one, other) {
                 continue;
             }
             return Err(Error::new(
@@ -99,18 +102,6 @@ fn matching_columns(union: &Union) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A number per kind of types that convert to each other by themselves.
-fn kind_of(kind: &DataType) -> u8 {
-    match kind {
-        number if number.is_numeric() => 0,
-        text if text.is_string() => 1,
-        DataType::Date32 | DataType::Timestamp(_, _) => 2,
-        DataType::Boolean => 3,
-        DataType::Interval(_) | DataType::Time64(_) => 4,
-        _ => 5,
-    }
 }
 
 fn check_case(case: &Case, schema: &DFSchema) -> Result<()> {
@@ -126,6 +117,11 @@ fn check_case(case: &Case, schema: &DFSchema) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether the arguments of a function have one type, which is its result's.
+fn shares_type(function: &str) -> bool {
+    matches!(function, "coalesce" | "greatest" | "least" | "make_array")
 }
 
 fn type_literals(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
@@ -148,9 +144,21 @@ fn type_literals(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let field = Some(Arc::new(Field::new(UNDECLARED, DataType::Utf8, true)));
             return Ok(Transformed::yes(Expr::Placeholder(Placeholder { id, field })));
         }
-        Expr::Case(case) => {
+        Expr::Case(mut case) => {
             check_case(&case, schema)?;
-            Expr::Case(case)
+            let results = case.when_then_expr.iter_mut().map(|(_, then)| then.as_mut());
+            // Postgres looks at ELSE first.
+            let results = case.else_expr.iter_mut().map(AsMut::as_mut).chain(results);
+            conversion::common("CASE", results.collect(), schema)?;
+            return Ok(Transformed::yes(Expr::Case(case)));
+        }
+        Expr::ScalarFunction(mut call) if shares_type(call.name()) => {
+            let construct = match call.name() {
+                "make_array" => "ARRAY".to_owned(),
+                name => name.to_uppercase(),
+            };
+            conversion::common(&construct, call.args.iter_mut().collect(), schema)?;
+            return Ok(Transformed::yes(Expr::ScalarFunction(call)));
         }
         other => other,
     };
@@ -176,6 +184,10 @@ fn postgres_cast(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match expr {
         Expr::Cast(Cast { expr, field }) => {
             let from = expr.get_type(schema)?;
+            conversion::check_cast(&from, field.data_type())?;
+            if let Some(value) = conversion::literal(&expr, &field)? {
+                return Ok(Transformed::yes(value));
+            }
             if !differs(&from, &field) {
                 return Ok(Transformed::no(Expr::Cast(Cast { expr, field })));
             }
@@ -186,7 +198,7 @@ fn postgres_cast(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 }
                 _ => field,
             };
-            Ok(Transformed::yes(cast_function(to, false).call(vec![*expr])))
+            Ok(Transformed::yes(function::conversion(*expr, &from, to, false)))
         }
         Expr::Negative(operand) => {
             let kind = operand.get_type(schema)?;
@@ -195,6 +207,31 @@ fn postgres_cast(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }
             Ok(Transformed::yes(arithmetic(ArithmeticOp::Negate).call(vec![*operand])))
         }
+        Expr::BinaryExpr(BinaryExpr { left, op, right })
+            if op.supports_propagation()
+                && left
+                    .get_type(schema)
+                    .is_ok_and(|kind| matches!(kind, DataType::Interval(_)))
+                && right
+                    .get_type(schema)
+                    .is_ok_and(|kind| matches!(kind, DataType::Interval(_))) =>
+        {
+            let (left, right) = (interval_order(*left), interval_order(*right));
+            let (left, right) = (Box::new(left), Box::new(right));
+            Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr { left, op, right })))
+        }
         other => Ok(Transformed::no(other)),
     }
+}
+
+/// `ORDER BY` of intervals, by their lengths.
+fn interval_sorts(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let LogicalPlan::Sort(mut sort) = plan else { return Ok(Transformed::no(plan)) };
+    let schema = Arc::clone(sort.input.schema());
+    for by in &mut sort.expr {
+        if by.expr.get_type(&schema).is_ok_and(|kind| matches!(kind, DataType::Interval(_))) {
+            by.expr = interval_order(std::mem::take(&mut by.expr));
+        }
+    }
+    Ok(Transformed::yes(LogicalPlan::Sort(sort)))
 }

@@ -11,7 +11,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 use itertools::izip;
 
-use super::function::{ASSIGNED, cast_function, differs};
+use super::conversion;
+use super::function::{self, ASSIGNED, differs};
 use super::operator::sql_name;
 use super::syntax;
 use crate::error::{Error, Result, SqlState};
@@ -209,9 +210,12 @@ fn converted(expr: Expr, from: &Field, target: &Field) -> Result<Expr> {
         )
         .hint("You will need to rewrite or cast the expression."));
     }
+    if let Some(value) = conversion::literal(&expr, target)? {
+        return Ok(value);
+    }
     if differs(one, target) {
         let to = Arc::new(target.clone().with_nullable(true));
-        return Ok(cast_function(to, true).call(vec![expr]));
+        return Ok(function::conversion(expr, one, to, true));
     }
     Ok(match one == other {
         true => expr,

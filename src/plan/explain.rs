@@ -24,10 +24,13 @@ pub fn select(select: &Select) -> Result<String> {
 }
 
 /// The incremental plan of a maintained view, one line per node, inputs indented below it:
-/// `operator details  (changelog mode, key, growth of state)`.
+/// `operator details  (changelog mode, key, growth of state)`; the logical plan before it if `verbose`.
 #[must_use]
-pub fn view(view: &ViewPlan) -> String {
+pub fn view(view: &ViewPlan, verbose: bool) -> String {
     let mut text = String::new();
+    if verbose {
+        text.push_str(&format!("Logical plan:\n{}\n\nIncremental plan:\n", view.logical));
+    }
     write_node(&view.node, &view.names, 0, &mut text);
     text.truncate(text.trim_end().len());
     text

@@ -20,10 +20,12 @@
 
 mod analyze;
 mod assign;
+mod blank_padded;
 mod build;
 mod by_key;
 pub mod changelog;
 pub mod check;
+mod conversion;
 mod error;
 pub mod explain;
 mod expression;
@@ -51,6 +53,7 @@ pub mod view;
 mod window;
 mod with_ties;
 pub mod write;
+mod zone;
 
 pub(crate) use expression::expression;
 pub use planner::{Planner, Session};

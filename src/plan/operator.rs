@@ -315,6 +315,10 @@ fn known_type(expr: &Expr, schema: &DFSchema) -> Result<Option<DataType>> {
 /// `expr`, a literal or parameter of unknown type, as one of type `to`.
 pub(crate) fn typed(expr: Expr, to: &DataType) -> Result<Expr> {
     match expr {
+        // Which instant a text names depends on the session's zone, which is not known here.
+        Expr::Literal(ScalarValue::Utf8(_), _) if matches!(to, DataType::Timestamp(_, Some(_))) => {
+            Ok(cast(expr, None, to))
+        }
         Expr::Literal(ScalarValue::Utf8(value), metadata) if !to.is_string() => {
             // A decimal's digits come from the literal, not from the other operand.
             let to = match (to, &value) {

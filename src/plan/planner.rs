@@ -44,17 +44,20 @@ use super::view::ViewPlan;
 use super::window::WindowPlanner;
 use super::{
     assign, check, error, function, grouping_set, guarded_rule, logical, prune, set_operation,
-    subquery, syntax, window, with_ties,
+    subquery, syntax, window, with_ties, zone,
 };
 use crate::error::{Error, Result, SqlState};
 use crate::sql::Positions;
 use crate::types::ObjectId;
+use crate::types::text::Timezone;
 
 /// What a session contributes to a statement's meaning.
 #[derive(Clone, Debug, Default)]
 pub struct Session {
     /// Time of the statement's transaction: microseconds since the Unix epoch (`now()`).
     pub now_us: i64,
+    /// In whose clocks instants are read and shown.
+    pub timezone: Timezone,
     /// `current_user`.
     pub user: String,
     /// `current_database()`.
@@ -69,6 +72,7 @@ pub struct Session {
 pub struct Planner {
     relations: Arc<dyn Relations>,
     state: Arc<SessionState>,
+    timezone: Timezone,
 }
 
 impl fmt::Debug for Planner {
@@ -90,7 +94,13 @@ impl Planner {
             let registered = state.register_udf(function);
             debug_assert!(registered.is_ok(), "registering takes any function");
         }
-        Planner { relations, state: Arc::new(state) }
+        Planner { relations, state: Arc::new(state), timezone: session.timezone }
+    }
+
+    /// The same for views that there are, which know no session.
+    #[must_use]
+    pub fn in_utc(self) -> Planner {
+        Planner { timezone: Timezone::default(), ..self }
     }
 
     /// Plans a query to be run once. `text` is what the query's spans refer to; `parameters` are the
@@ -107,7 +117,7 @@ impl Planner {
         let plan = self.logical(query, text, parameters)?;
         let plan = set_operation::expand(window::expand(plan)?)?;
         let plan = subquery::single_values(plan, false)?;
-        let plan = self.analyzed(plan, text)?;
+        let plan = zone::zoned(self.analyzed(plan, text)?, self.timezone)?;
         let schema = visible_schema(plan.schema().inner());
         Ok(Select {
             relations: scanned(&plan)?.into_keys().collect(),
@@ -132,7 +142,10 @@ impl Planner {
     ) -> Result<Select> {
         let query = assign::typed_literals(query, targets);
         let select = self.query(&query, text, parameters)?;
-        let plan = assign::assigned(assign::values(select.plan, targets)?, targets)?;
+        let plan = assign::values(select.plan, targets)
+            .and_then(|plan| assign::assigned(plan, targets))
+            .map_err(|error| error::named(error, text, &Positions::new(text)))?;
+        let plan = zone::zoned(plan, self.timezone)?;
         let schema = visible_schema(plan.schema().inner());
         Ok(Select { plan, schema, ..select })
     }
@@ -143,7 +156,12 @@ impl Planner {
     /// What is wrong with the query, or (`0A000`) what in it cannot be maintained.
     pub fn view(&self, query: &ast::Query, text: &str) -> Result<ViewPlan> {
         let plan = subquery::single_values(self.logical(query, text, &[])?, true)?;
-        let analyzed = grouping_set::expand(self.analyzed(plan, text)?)?;
+        let analyzed = self.analyzed(plan, text)?;
+        if zone::zoned(analyzed.clone(), self.timezone)? != analyzed {
+            return Err(Error::unsupported("a view that depends on the session's time zone")
+                .hint("Write AT TIME ZONE, or SET TIME ZONE 'UTC' first, which views count in."));
+        }
+        let analyzed = grouping_set::expand(analyzed)?;
         unique_columns(&analyzed)?;
         let names = scanned(&analyzed)?;
         let lowered = logical::refuse_volatile(&analyzed)
@@ -207,6 +225,7 @@ impl Planner {
             Some(target) => assign::assigned(plan, std::slice::from_ref(target))?,
             None => plan,
         };
+        let plan = zone::zoned(plan, self.timezone)?;
         let LogicalPlan::Projection(projection) = plan else {
             return Err(Error::internal("a projection became something else"));
         };
@@ -364,7 +383,11 @@ impl ContextProvider for Provider<'_> {
         let found = self.planner.relations.find(name.schema(), name.table());
         let relation = found.ok_or_else(|| {
             let names = self.planner.relations.names();
-            Error::undefined_table(name.table())
+            let full = match name.schema() {
+                Some(schema) => format!("{schema}.{}", name.table()),
+                None => name.table().to_owned(),
+            };
+            Error::undefined_table(&full)
                 .did_you_mean(name.table(), names.iter().map(String::as_str))
         })?;
         let view = match &relation.body {

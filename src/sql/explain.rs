@@ -20,6 +20,9 @@ pub(super) fn explain(r: &mut Reader<'_>) -> Result<Statement> {
         verbose = r.take(&["verbose"]);
     }
     let at = r.position();
+    if r.take(&["materialized", "view"]) {
+        return Ok(Statement::ExplainView { name: r.name()?, verbose });
+    }
     if !r.at_query() && !r.at_any(&["insert", "update", "delete", "create"]) {
         return Err(r.syntax_error());
     }

@@ -6,7 +6,7 @@ use super::reader::Reader;
 use super::refuse;
 use super::statement::{Create, Statement};
 use super::table::Elements;
-use crate::error::{Error, Result, SqlState};
+use crate::error::{Error, Result, SqlState, nearest};
 use crate::types::definition::{Format, Include, OnError, Options, SourceDefinition};
 
 /// Reads what follows `SOURCE`.
@@ -27,10 +27,13 @@ pub(super) fn create_source(r: &mut Reader<'_>) -> Result<Statement> {
     }
     let end = clauses(r, &mut definition)?;
     if definition.option("connector").is_none() {
-        let message = "a source needs a connector";
-        return Err(Error::new(SqlState::InvalidObjectDefinition, message)
-            .at(end)
-            .hint("Add WITH (connector = 'file', path = '…'), or 'datagen', or 'nexmark'."));
+        let error = Error::new(SqlState::InvalidObjectDefinition, "a source needs a connector");
+        let given = definition.options.iter().map(|(key, _)| key.as_str());
+        let hint = match nearest("connector", given) {
+            Some(misspelt) => format!("Perhaps you meant \"connector\" by \"{misspelt}\"."),
+            None => "Add WITH (connector = 'file', path = '…'), or 'datagen', or 'nexmark'.".into(),
+        };
+        return Err(error.at(end).hint(hint));
     }
     Ok(Statement::CreateSource(Box::new(Create { name, if_not_exists, definition })))
 }
@@ -71,9 +74,14 @@ fn include(r: &mut Reader<'_>) -> Result<Include> {
 }
 
 fn format(r: &mut Reader<'_>) -> Result<Format> {
+    let at = r.position();
     let format = r.label()?;
     let encode = if r.take(&["encode"]) { r.label()? } else { format.clone() };
     let format = if encode == format { "plain".to_owned() } else { format };
+    if format != "plain" {
+        let hint = "Write FORMAT PLAIN: every record is a row to be added.";
+        return Err(r.unsupported(&format!("FORMAT {}", format.to_uppercase()), at, hint));
+    }
     let options = if *r.peek() == Token::LParen { options(r)? } else { vec![] };
     Ok(Format { format, encode, options })
 }

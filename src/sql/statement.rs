@@ -108,6 +108,13 @@ pub enum Statement {
     },
     /// `EXPLAIN`
     Explain(Box<Explain>),
+    /// `EXPLAIN MATERIALIZED VIEW v`: how a view that there is, is maintained.
+    ExplainView {
+        /// The view.
+        name: Name,
+        /// Whether the logical plan is told, too.
+        verbose: bool,
+    },
     /// `FLUSH`: returns when every view shows every write acknowledged before it.
     Flush,
     /// `WAIT FOR v [TIMEOUT i]`: returns when the view has been filled and is up to date.

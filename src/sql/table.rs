@@ -32,6 +32,7 @@ pub(super) fn create_table(r: &mut Reader<'_>) -> Result<Statement> {
 
 /// The clauses after the columns, in any order.
 fn clauses(r: &mut Reader<'_>, table: &mut TableDefinition) -> Result<()> {
+    let mut conflict_at = None;
     loop {
         let at = r.position();
         if r.take(&["append", "only"]) {
@@ -45,6 +46,7 @@ fn clauses(r: &mut Reader<'_>, table: &mut TableDefinition) -> Result<()> {
                 .at(at));
             }
             conflict(r, table)?;
+            conflict_at = Some(at);
         } else if r.take(&["retain"]) {
             table.retain = Some(retain(r)?);
         } else if r.at(&["with"]) {
@@ -52,8 +54,16 @@ fn clauses(r: &mut Reader<'_>, table: &mut TableDefinition) -> Result<()> {
         } else if let Some(clause) = r.take_any(&["inherits", "partition", "tablespace", "using"]) {
             return Err(r.unsupported(&clause.to_uppercase(), at, ""));
         } else {
-            return Ok(());
+            break;
         }
+    }
+    match conflict_at {
+        Some(at) if table.append_only && table.conflict != ConflictPolicy::Ignore => {
+            let message = "a row of an APPEND ONLY table cannot be overwritten";
+            let error = Error::new(SqlState::InvalidTableDefinition, message).at(at);
+            Err(error.hint("Use ON CONFLICT DO NOTHING, or leave APPEND ONLY out."))
+        }
+        _ => Ok(()),
     }
 }
 

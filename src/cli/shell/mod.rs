@@ -13,6 +13,7 @@ use rustyline::error::ReadlineError;
 use tokio::runtime::Runtime;
 
 use super::arguments::SqlArguments;
+use super::report::described;
 use super::settings::{self, Settings};
 use crate::engine::{Engine, Session, SessionOptions};
 use crate::error::{Error, Result, SqlState};
@@ -202,7 +203,7 @@ impl Shell<'_> {
     /// Shows an error; a script ends there.
     fn failed(&mut self, error: &Error, text: Option<&str>) -> Result<(), Stop> {
         std::io::stdout().flush()?;
-        write!(std::io::stderr(), "{}", statement::describe("ERROR", error, text))?;
+        write!(std::io::stderr(), "{}", described("ERROR", error, text))?;
         if self.stop_at_error { Err(Stop::Shown) } else { Ok(()) }
     }
 }

@@ -7,10 +7,11 @@ use futures::StreamExt;
 
 use super::{Shell, Stop};
 use crate::cli::message;
+use crate::cli::report::described;
 use crate::cli::table::Table;
 use crate::clock::monotonic;
 use crate::engine::Response;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 impl Shell<'_> {
     /// Runs a statement and shows its answer, or its error.
@@ -31,7 +32,7 @@ impl Shell<'_> {
             }
         });
         for notice in self.session.take_notices() {
-            write!(std::io::stderr(), "{}", describe(notice.severity, &notice.content, None))?;
+            write!(std::io::stderr(), "{}", described(notice.severity, &notice.content, None))?;
         }
         match done {
             Ok(()) if self.timing => {
@@ -90,48 +91,4 @@ async fn show(response: Response, expanded: bool, session: &crate::engine::Sessi
         Response::Empty => {}
     }
     Ok(out.flush()?)
-}
-
-/// An error or notice, with the line of `text` that it is about.
-pub(super) fn describe(severity: &str, error: &Error, text: Option<&str>) -> String {
-    let mut lines = format!("{severity}:  {error}\n");
-    if let (Some(text), Some(position)) = (text, error.position()) {
-        lines.push_str(&pointer(text, position));
-    }
-    if let Some(detail) = error.detail_text() {
-        lines.push_str(&format!("DETAIL:  {detail}\n"));
-    }
-    if let Some(hint) = error.hint_text() {
-        lines.push_str(&format!("HINT:  {hint}\n"));
-    }
-    lines
-}
-
-/// The line at a position, and a caret below the character.
-fn pointer(text: &str, position: usize) -> String {
-    let before: String = text.chars().take(position.saturating_sub(1)).collect();
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let number = before.matches('\n').count() + 1;
-    let line = text[line_start..].lines().next().unwrap_or_default();
-    let prefix = format!("LINE {number}: ");
-    let column = prefix.len() + before[line_start..].chars().count();
-    format!("{prefix}{line}\n{}^\n", " ".repeat(column))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::SqlState;
-
-    #[test]
-    fn errors_point_at_the_place() {
-        let error = Error::new(SqlState::UndefinedColumn, "column \"x\" does not exist")
-            .at(12)
-            .hint("Perhaps you meant \"y\".");
-        assert_eq!(
-            describe("ERROR", &error, Some("SELECT\n  ä, x")),
-            "ERROR:  column \"x\" does not exist\nLINE 2:   ä, x\n             ^\nHINT:  Perhaps you meant \"y\".\n"
-                .replace("             ^", "            ^")
-        );
-    }
 }

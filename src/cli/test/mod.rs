@@ -19,12 +19,24 @@
 //!
 //! A null is `NULL`, an empty text `(empty)`; runs of blanks count as one. `$__DIR__` in a statement is
 //! the file's directory, `$__TEST_DIR__` one that is empty at the start and removed at the end.
+//!
+//! After `statement error`, the text is a part of the message or a regular expression; lines after `----`
+//! are the whole error as psql shows it, caret, detail and hint included.
+//!
+//! The rows of a `COPY … FROM STDIN;` are the lines below it.
+//!
+//! Files of other runners: a value per line, `N values hashing to …`, `true` for `t`, floats to as many
+//! digits as the file has (not with `--exact`); `hash-threshold`, `subtest`, `loop`, `foreach`, `require`,
+//! `mode skip`, `sleep` (moves the clock), `include` of a pattern, `query T colnames`, `error pgcode …`.
 
+mod answer;
 mod changes;
 mod outcome;
+mod record;
 mod runner;
 mod scratch;
 mod script;
+mod seen;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -41,13 +53,17 @@ pub struct Mode {
     pub restart: bool,
     /// Whether the expectations in the file are rewritten to what happens.
     pub complete: bool,
+    /// Whether every cell is compared character by character, and columns are counted.
+    pub exact: bool,
+    /// Whether a file is run to its end after a record failed.
+    pub keep_going: bool,
     /// Number of dataflow workers.
     pub workers: usize,
 }
 
 impl Default for Mode {
     fn default() -> Mode {
-        Mode { restart: false, complete: false, workers: 1 }
+        Mode { restart: false, complete: false, exact: false, keep_going: false, workers: 1 }
     }
 }
 
@@ -88,11 +104,23 @@ pub fn files(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// The files that a name or pattern means.
+fn matching(path: &Path) -> Result<Vec<PathBuf>> {
+    let text = path.to_string_lossy();
+    if !text.contains(['*', '?', '[']) {
+        return Ok(vec![path.to_owned()]);
+    }
+    let wrong = |error: glob::PatternError| Error::syntax(format!("{text}: {error}"));
+    Ok(glob::glob(&text).map_err(wrong)?.filter_map(std::result::Result::ok).collect())
+}
+
 /// Runs the command.
 pub(super) fn run(arguments: &TestArguments) -> Result<ExitCode> {
     let mode = Mode {
         restart: arguments.restart,
         complete: arguments.complete,
+        exact: arguments.exact,
+        keep_going: arguments.keep_going,
         workers: arguments.workers.max(1),
     };
     let (mut passed, mut failed) = (0, 0);

@@ -1,17 +1,17 @@
-//! What came of a record, as text, and whether it is what was expected.
+//! What came of a record, as text, and whether a failure is the expected one.
 
 use futures::TryStreamExt;
+use regex::Regex;
 
-use super::script::{Failure, Sort};
+use super::answer::{Answer, Kind, squeezed};
+use super::record::Failure;
+use crate::cli::report::described;
 use crate::cli::table::Table;
 use crate::engine::{Response, Session};
 use crate::error::{Error, Result, SqlState};
 
 /// An answer read to its end: the command tag, and the rows as text.
-pub(super) async fn of(
-    response: Response,
-    session: &Session,
-) -> Result<(String, Vec<Vec<String>>)> {
+pub(super) async fn of(response: Response, session: &Session) -> Result<Answer> {
     match response {
         Response::Rows { schema, mut rows, verb, counted } => {
             let mut table = Table::new(&schema, session.text_style());
@@ -20,7 +20,8 @@ pub(super) async fn of(
             }
             let rows = cells(table);
             let tag = if counted { format!("{verb} {}", rows.len()) } else { verb.to_owned() };
-            Ok((tag, rows))
+            let names = schema.fields().iter().map(|field| field.name().clone()).collect();
+            Ok(Answer { tag, names, kinds: Kind::all(&schema), rows })
         }
         Response::CopyOut { mut data, .. } => {
             let mut text = vec![];
@@ -29,9 +30,13 @@ pub(super) async fn of(
             }
             let text = String::from_utf8_lossy(&text).into_owned();
             let rows: Vec<_> = text.lines().map(|line| vec![line.to_owned()]).collect();
-            Ok((format!("COPY {}", rows.len()), rows))
+            let tag = format!("COPY {}", rows.len());
+            Ok(Answer { tag, names: vec!["copy".to_owned()], kinds: vec![Kind::Text], rows })
         }
-        other => other.finish().await.map(|(tag, _)| (tag, vec![])),
+        other => {
+            let (tag, _) = other.finish().await?;
+            Ok(Answer { tag, ..Answer::default() })
+        }
     }
 }
 
@@ -45,36 +50,31 @@ fn cells(table: Table) -> Vec<Vec<String>> {
     table.into_rows().into_iter().map(|row| row.into_iter().map(cell).collect()).collect()
 }
 
-/// The lines to compare, sorted as `sort` says.
-pub(super) fn sorted(rows: Vec<Vec<String>>, sort: Sort) -> Vec<String> {
-    let mut lines: Vec<String> = match sort {
-        Sort::Values => rows.into_iter().flatten().collect(),
-        Sort::No | Sort::Rows => rows.into_iter().map(|row| row.join(" ")).collect(),
-    };
-    if sort != Sort::No {
-        lines.sort();
-    }
-    lines
-}
-
-/// Lines that are expected, in the order of `sort`, so that a file may list them in any.
-pub(super) fn expected(lines: &[String], sort: Sort) -> Vec<String> {
-    let mut lines: Vec<String> = lines.iter().map(|line| squeezed(line)).collect();
-    if sort != Sort::No {
-        lines.sort();
-    }
-    lines
-}
-
-/// Runs of blanks count as one.
-pub(super) fn squeezed(line: &str) -> String {
-    line.split_whitespace().collect::<Vec<_>>().join(" ")
+/// The error of a statement as psql shows it, without what is before the message.
+pub(super) fn shown(error: &Error, sql: &str) -> Vec<String> {
+    described("ERROR", error, Some(sql)).lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
 /// Whether an error is the one that is expected.
-pub(super) fn is_expected(error: &Error, expected: &Failure) -> bool {
+pub(super) fn is_expected(error: &Error, sql: &str, expected: &Failure) -> bool {
+    let shown = shown(error, sql);
+    let text = squeezed(&shown.join(" "));
+    let says = |wanted: &str| {
+        text.contains(&squeezed(wanted))
+            || Regex::new(wanted).is_ok_and(|pattern| pattern.is_match(error.message()))
+    };
+    let block = || match expected.lines.as_slice() {
+        [] => true,
+        // Where the caret stands counts.
+        [first, ..] if first.starts_with("ERROR:  ") => shown == expected.lines,
+        lines => match lines[0].strip_prefix("<REGEX>:") {
+            Some(pattern) => Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(&text)),
+            None => says(&lines.join(" ")),
+        },
+    };
     expected.state.as_ref().is_none_or(|state| state == error.state().code())
-        && squeezed(error.message()).contains(&squeezed(&expected.message))
+        && says(&expected.message)
+        && block()
 }
 
 /// The difference between what is expected and what is.

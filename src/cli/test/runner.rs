@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::answer::{Answer, in_order};
 use super::changes::Contents;
 use super::outcome::{self, difference, mismatch};
-use super::script::{self, Action, Expected, Failure, Record, Sort};
-use super::{Mode, scratch::Scratch};
+use super::record::{Action, Expected, Failure, Query, Record, Sort};
+use super::seen::{Seen, complete, described};
+use super::{Mode, scratch::Scratch, script};
 use crate::cli::{message, settings};
 use crate::clock::SimClock;
 use crate::config::{Config, Storage};
@@ -20,6 +22,9 @@ use crate::error::{Error, Result};
 const START_US: i64 = 1_704_067_200_000_000;
 /// Deepest `include` within an `include`.
 const INCLUDE_DEPTH_MAX: usize = 8;
+/// What other runners' files may `require` and have here.
+const PRESENT: [&str; 6] =
+    ["parquet", "json", "icu", "core_functions", "vector_size", "noforcestorage"];
 
 /// An engine under test.
 pub(super) struct Runner {
@@ -35,19 +40,13 @@ pub(super) struct Runner {
     settings: Vec<(String, String)>,
     sort: Sort,
     restarts_allowed: bool,
+    /// Whether records are passed over until told otherwise.
+    skipping: bool,
     /// Restarts between statements so far: every other one is a crash.
     reopens: usize,
     seen: BTreeMap<String, Contents>,
     labels: BTreeMap<String, Vec<String>>,
     scratch: Scratch,
-}
-
-/// What became of a record, for `--complete`.
-struct Seen {
-    /// The line that says `statement` or `query`, if it is to be another.
-    header: Option<String>,
-    /// The lines that should be expected.
-    lines: Vec<String>,
 }
 
 impl Runner {
@@ -75,6 +74,7 @@ impl Runner {
             settings: vec![],
             sort: Sort::No,
             restarts_allowed: true,
+            skipping: false,
             reopens: 0,
             seen: BTreeMap::new(),
             labels: BTreeMap::new(),
@@ -94,23 +94,32 @@ impl Runner {
         depth: usize,
     ) -> Result<()> {
         let mut seen: Vec<(&Record, Seen)> = vec![];
+        let mut failures = vec![];
         for record in records {
-            if !self.applies(record) {
+            if let Action::Skip(skipping) = record.action {
+                self.skipping = skipping;
+            }
+            if self.skipping || !self.applies(record) {
                 continue;
             }
             let done = match &record.action {
                 Action::Halt => break,
+                Action::Require(what) if !PRESENT.contains(&what.as_str()) => break,
                 Action::Include(other) => Box::pin(self.include(path, other, depth)).await,
-                _ => match self.record(path, record).await {
-                    Ok(Some(outcome)) => {
-                        seen.push((record, outcome));
-                        Ok(())
-                    }
-                    Ok(None) => Ok(()),
-                    Err(error) => Err(error),
-                },
+                _ => self.of_session(path, record).await.map(|outcome| {
+                    seen.extend(outcome.map(|outcome| (record, outcome)));
+                }),
             };
-            done.map_err(|error| placed(path, Some(record.line), &error))?;
+            if let Err(error) = done {
+                let error = placed(path, Some(record.line), &error);
+                if !self.mode.keep_going {
+                    return Err(error);
+                }
+                failures.push(error.message().to_owned());
+            }
+        }
+        if !failures.is_empty() {
+            return Err(mismatch(failures.join("\n\n")));
         }
         if self.mode.complete { complete(path, text, &seen) } else { Ok(()) }
     }
@@ -119,17 +128,32 @@ impl Runner {
         if depth == INCLUDE_DEPTH_MAX {
             return Err(mismatch("include is nested too deeply"));
         }
-        let other = directory(path).join(other);
-        let text = settings::read(&other)?;
-        let records = script::parse(&text).map_err(|error| placed(&other, None, &error))?;
-        self.file(&other, &text, &records, depth + 1).await
+        for other in super::matching(&directory(path).join(other))? {
+            let text = settings::read(&other)?;
+            let records = script::parse(&text).map_err(|error| placed(&other, None, &error))?;
+            self.file(&other, &text, &records, depth + 1).await?;
+        }
+        Ok(())
     }
 
     fn applies(&self, record: &Record) -> bool {
         record.conditions.iter().all(|(label, must)| {
-            let holds = label == "millstream" || label == "restart" && self.mode.restart;
+            let holds = match label.as_str() {
+                "millstream" | "postgresql" | "postgres" => true,
+                "restart" => self.mode.restart,
+                _ => false,
+            };
             holds == *must
         })
+    }
+
+    /// Runs a record in the session that it names.
+    async fn of_session(&mut self, path: &Path, record: &Record) -> Result<Option<Seen>> {
+        let Some(name) = &record.connection else { return self.record(path, record).await };
+        let before = std::mem::replace(&mut self.connection, name.clone());
+        let done = self.record(path, record).await;
+        self.connection = before;
+        done
     }
 
     async fn record(&mut self, path: &Path, record: &Record) -> Result<Option<Seen>> {
@@ -142,11 +166,7 @@ impl Runner {
                 }
                 return Ok(seen);
             }
-            Action::Query { sql, types, sort, label, expected } => {
-                let sql = self.substituted(sql, path);
-                let sort = sort.unwrap_or(self.sort);
-                return self.query(&sql, types, sort, label.as_deref(), expected).await;
-            }
+            Action::Query(query) => return self.query(query, path).await,
             Action::ExpectChanges { relation, expected } => {
                 return self.changes(relation, expected).await;
             }
@@ -157,12 +177,17 @@ impl Runner {
                 self.engine()?.settle().await?;
             }
             Action::Restart { crash } => self.reopen(*crash).await?,
+            Action::Reconnect => drop(self.sessions.remove(&self.connection)),
             Action::Connection(name) => {
                 self.connection = if name == "default" { String::new() } else { name.clone() };
             }
             Action::SortMode(sort) => self.sort = *sort,
             Action::RestartControl(allowed) => self.restarts_allowed = *allowed,
-            Action::Halt | Action::Include(_) => {}
+            Action::Halt
+            | Action::Require(_)
+            | Action::Include(_)
+            | Action::Skip(_)
+            | Action::Nothing => {}
         }
         Ok(None)
     }
@@ -170,81 +195,114 @@ impl Runner {
     // --- records ---
 
     async fn statement(&mut self, sql: &str, expected: &Expected) -> Result<Option<Seen>> {
-        let done = self.execute(sql).await;
+        // Data of a COPY follow its semicolon, as in a dump.
+        let done = match sql.split_once(";\n") {
+            Some((copy, data)) if is_copy(copy) => {
+                self.copy(copy, data.trim_end_matches("\\.")).await
+            }
+            _ => self.execute(sql).await,
+        };
         if done.is_ok() && sql.trim_start().to_lowercase().starts_with("set ") {
             self.settings.push((self.connection.clone(), sql.to_owned()));
         }
-        let header = match (&done, expected) {
-            (Ok(_), Expected::Ok) => None,
-            (Ok((tag, _)), Expected::Count(count)) if tag_count(tag) == Some(*count) => None,
-            (Ok((tag, _)), Expected::Count(_)) if self.mode.complete => {
-                Some(format!("statement count {}", tag_count(tag).unwrap_or_default()))
+        let seen = match (&done, expected) {
+            (_, Expected::Any) | (Ok(_), Expected::Ok) => return Ok(None),
+            (Ok(answer), Expected::Count(count)) if tag_count(&answer.tag) == Some(*count) => {
+                return Ok(None);
             }
-            (Ok(_), Expected::Error(_)) if self.mode.complete => Some("statement ok".to_owned()),
-            (Ok((tag, _)), _) => return Err(mismatch(format!("{sql}\nsucceeded: {tag}"))),
-            (Err(error), Expected::Error(failure)) if outcome::is_expected(error, failure) => None,
+            (Ok(answer), Expected::Count(_)) if self.mode.complete => {
+                let count = tag_count(&answer.tag).unwrap_or_default();
+                Seen::header(format!("statement count {count}"))
+            }
+            (Ok(_), Expected::Error(_)) if self.mode.complete => Seen::header("statement ok"),
+            (Ok(answer), _) => return Err(mismatch(format!("{sql}\nsucceeded: {}", answer.tag))),
+            (Err(error), Expected::Error(failure))
+                if outcome::is_expected(error, sql, failure) && !self.retells(failure) =>
+            {
+                return Ok(None);
+            }
             (Err(error), _) if self.mode.complete => {
-                Some(format!("statement error {}", described(error)))
+                let before = match expected {
+                    Expected::Error(failure) => Some(failure),
+                    _ => None,
+                };
+                Seen::failure("statement", error, sql, before)
             }
             (Err(error), Expected::Error(failure)) => return Err(other_error(sql, error, failure)),
             (Err(error), _) => return Err(failed(sql, error)),
         };
-        Ok(header.map(|header| Seen { header: Some(header), lines: vec![] }))
+        Ok(Some(seen))
     }
 
-    async fn query(
-        &mut self,
-        sql: &str,
-        types: &str,
-        sort: Sort,
-        label: Option<&str>,
-        expected: &Result<Vec<String>, Failure>,
-    ) -> Result<Option<Seen>> {
-        let rows = match (self.rows(sql).await, expected) {
-            (Ok(rows), Ok(_)) => rows,
+    async fn query(&mut self, query: &Query, path: &Path) -> Result<Option<Seen>> {
+        let sql = self.substituted(&query.sql, path);
+        let mut answer = match (self.execute(&sql).await, &query.expected) {
+            (Ok(answer), Ok(_)) => answer,
             (Ok(_), Err(_)) => return Err(mismatch(format!("{sql}\nsucceeded"))),
-            (Err(error), Err(failure)) if outcome::is_expected(&error, failure) => return Ok(None),
-            (Err(error), Err(_)) if self.mode.complete => {
-                let header = Some(format!("query error {}", described(&error)));
-                return Ok(Some(Seen { header, lines: vec![] }));
+            (Err(error), Err(failure))
+                if outcome::is_expected(&error, &sql, failure) && !self.retells(failure) =>
+            {
+                return Ok(None);
             }
-            (Err(error), Err(failure)) => return Err(other_error(sql, &error, failure)),
-            (Err(error), Ok(_)) => return Err(failed(sql, &error)),
+            (Err(error), expected) if self.mode.complete => {
+                return Ok(Some(Seen::failure("query", &error, &sql, expected.as_ref().err())));
+            }
+            (Err(error), Err(failure)) => return Err(other_error(&sql, &error, failure)),
+            (Err(error), Ok(_)) => return Err(failed(&sql, &error)),
         };
-        if let Some(row) = rows.first()
-            && !types.is_empty()
-            && types.chars().count() != row.len()
-        {
-            let message = format!("{sql}\nhas {} columns, not {}", row.len(), types.len());
-            return Err(mismatch(message));
+        self.compared(query, &sql, &mut answer)
+    }
+
+    /// Whether the lines of a failure are written anew although they are met.
+    fn retells(&self, failure: &Failure) -> bool {
+        self.mode.complete && !failure.lines.is_empty()
+    }
+
+    /// Compares an answer with what a query should answer.
+    fn compared(&mut self, query: &Query, sql: &str, answer: &mut Answer) -> Result<Option<Seen>> {
+        let Query { types, label, .. } = query;
+        let sort = query.sort.unwrap_or(self.sort);
+        let columns = answer.kinds.len();
+        if self.mode.exact && !types.is_empty() && types.chars().count() != columns {
+            return Err(mismatch(format!("{sql}\nhas {columns} columns, not {}", types.len())));
         }
-        let lines = outcome::sorted(rows, sort);
-        let actual = outcome::expected(&lines, sort);
+        let lines = answer.lines(sort);
         if let Some(label) = label
-            && *self.labels.entry(label.to_owned()).or_insert_with(|| actual.clone()) != actual
+            && *self.labels.entry(label.clone()).or_insert_with(|| lines.clone()) != lines
         {
             let message = format!("{sql}\ndiffers from other queries of label {label}\n");
-            return Err(mismatch(message + &difference(&self.labels[label], &actual)));
+            return Err(mismatch(message + &difference(&self.labels[label], &lines)));
         }
+        let names = query.names.then(|| answer.names.join(" "));
         if self.mode.complete {
-            return Ok(Some(Seen { header: None, lines }));
+            return Ok(Some(Seen::rows(names.into_iter().chain(lines).collect())));
         }
-        let wanted = expected.as_ref().map_or_else(|_| vec![], |l| outcome::expected(l, sort));
-        match wanted == actual {
-            true => Ok(None),
-            false => Err(mismatch(format!("{sql}\n{}", difference(&wanted, &actual)))),
+        let mut wanted = query.expected.as_ref().map_or(&[][..], Vec::as_slice);
+        if let (Some(names), [first, rest @ ..]) = (&names, wanted) {
+            let first = std::slice::from_ref(first);
+            if in_order(first, Sort::No) != in_order(std::slice::from_ref(names), Sort::No) {
+                let message =
+                    format!("{sql}\ncolumns\n{}", difference(first, std::slice::from_ref(names)));
+                return Err(mismatch(message));
+            }
+            wanted = rest;
         }
+        let likely = || !self.mode.exact && answer.is_likely(wanted, types, sort);
+        if answer.is_exactly(wanted, sort) || likely() {
+            return Ok(None);
+        }
+        let difference = difference(&in_order(wanted, sort), &lines);
+        Err(mismatch(format!("{sql}\n{difference}")))
     }
 
     async fn changes(&mut self, relation: &str, expected: &[String]) -> Result<Option<Seen>> {
-        let rows = self.rows(&format!("SELECT * FROM {relation}")).await?;
-        let rows = rows.into_iter().map(|row| row.join(" "));
+        let rows = self.execute(&format!("SELECT * FROM {relation}")).await?.lines(Sort::No);
         let lines = self.seen.entry(relation.to_owned()).or_default().replace(rows);
         if self.mode.complete {
-            return Ok(Some(Seen { header: None, lines }));
+            return Ok(Some(Seen::rows(lines)));
         }
-        let wanted = outcome::expected(expected, Sort::Rows);
-        let actual = outcome::expected(&lines, Sort::Rows);
+        let wanted = in_order(expected, Sort::Rows);
+        let actual = in_order(&lines, Sort::Rows);
         match wanted == actual {
             true => Ok(None),
             false => {
@@ -255,32 +313,33 @@ impl Runner {
     }
 
     async fn ingest(&mut self, table: &str, rows: &str) -> Result<()> {
+        self.copy(&format!("COPY {table} FROM STDIN (FORMAT csv)"), rows).await.map(drop)
+    }
+
+    /// Runs a `COPY … FROM STDIN` with these data.
+    async fn copy(&mut self, sql: &str, data: &str) -> Result<Answer> {
         let session = self.session()?;
-        let mut responses =
-            session.execute(&format!("COPY {table} FROM STDIN (FORMAT csv)")).await?;
+        let mut responses = session.execute(sql).await?;
         match responses.pop() {
             Some(Response::CopyIn { .. }) => {}
-            other => return Err(mismatch(format!("ingest was answered with {other:?}"))),
+            other => return Err(mismatch(format!("{sql}\nwas answered with {other:?}"))),
         }
-        session.copy_data(&Bytes::from(rows.to_owned()))?;
-        session.copy_finish().await?.finish().await.map(drop)
+        session.copy_data(&Bytes::from(data.to_owned()))?;
+        let (tag, _) = session.copy_finish().await?.finish().await?;
+        Ok(Answer { tag, ..Answer::default() })
     }
 
     // --- the engine ---
 
-    /// Runs a statement: its command tag, and its rows as text.
-    async fn execute(&mut self, sql: &str) -> Result<(String, Vec<Vec<String>>)> {
-        let mut last = (String::new(), vec![]);
+    /// Runs a statement, or several: what the last one answers.
+    async fn execute(&mut self, sql: &str) -> Result<Answer> {
+        let mut last = Answer::default();
         message::run(self.session()?, sql, async |response, session| {
             last = outcome::of(response, session).await?;
             Ok(())
         })
         .await?;
         Ok(last)
-    }
-
-    async fn rows(&mut self, sql: &str) -> Result<Vec<Vec<String>>> {
-        self.execute(sql).await.map(|(_, rows)| rows)
     }
 
     fn engine(&self) -> Result<&Engine> {
@@ -341,6 +400,12 @@ impl Runner {
     }
 }
 
+/// Whether a statement is a `COPY … FROM STDIN`.
+fn is_copy(sql: &str) -> bool {
+    let sql = sql.trim_start().to_lowercase();
+    sql.starts_with("copy") && sql.contains("from stdin")
+}
+
 fn directory(path: &Path) -> PathBuf {
     path.parent().map(Path::to_owned).unwrap_or_default()
 }
@@ -350,11 +415,6 @@ fn tag_count(tag: &str) -> Option<u64> {
     tag.rsplit(' ').next()?.parse().ok()
 }
 
-fn described(error: &Error) -> String {
-    let first_line = error.message().lines().next().unwrap_or_default();
-    format!("({}) {first_line}", error.state().code())
-}
-
 fn failed(sql: &str, error: &Error) -> Error {
     mismatch(format!("{sql}\nfailed: {}", described(error)))
 }
@@ -362,24 +422,19 @@ fn failed(sql: &str, error: &Error) -> Error {
 fn other_error(sql: &str, error: &Error, expected: &Failure) -> Error {
     let state = expected.state.as_deref().map_or_else(String::new, |state| format!("({state}) "));
     let wanted = format!("{state}{}", expected.message);
-    mismatch(format!("{sql}\nfailed with {}\ninstead of  {wanted}", described(error)))
+    let mut text = format!("{sql}\nfailed with {}\ninstead of  {wanted}", described(error));
+    if !expected.lines.is_empty() {
+        text.push('\n');
+        text.push_str(&difference(&expected.lines, &outcome::shown(error, sql)));
+    }
+    mismatch(text)
 }
 
 fn placed(path: &Path, line: Option<usize>, error: &Error) -> Error {
     let line = line.map_or_else(String::new, |line| format!(":{line}"));
-    Error::new(error.state(), format!("{}{line}: {error}", path.display()))
-}
-
-/// Writes what was seen into the file.
-fn complete(path: &Path, text: &str, seen: &[(&Record, Seen)]) -> Result<()> {
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    for (record, outcome) in seen.iter().rev() {
-        let (header, expected) = &record.lines;
-        lines.splice(expected.clone(), outcome.lines.iter().cloned());
-        if let Some(line) = &outcome.header {
-            lines[*header].clone_from(line);
-        }
+    let placed = Error::new(error.state(), format!("{}{line}: {error}", path.display()));
+    match error.hint_text() {
+        Some(hint) => placed.hint(hint),
+        None => placed,
     }
-    std::fs::write(path, lines.join("\n") + "\n")?;
-    Ok(())
 }

@@ -1,157 +1,104 @@
-//! The text of a test file → records.
+//! The text of a test file → records. Reads what the runners of SQLite, sqllogictest-rs, DuckDB and
+//! CockroachDB agree on, and the streams' directives.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
+use super::record::{Action, Expected, Failure, Place, Query, Record, Sort};
 use crate::error::{Error, Result, SqlState};
 
-/// A record: something to do, and what should come of it.
-#[derive(Clone, Debug)]
-pub(super) struct Record {
-    /// Number of its first line, from 1.
-    pub(super) line: usize,
-    /// `skipif x`, `onlyif x`: the label, and whether it must hold.
-    pub(super) conditions: Vec<(String, bool)>,
-    /// What to do.
-    pub(super) action: Action,
-    /// Index of the line that says `statement` or `query`, and of the lines that it expects.
-    pub(super) lines: (usize, Range<usize>),
-}
-
-/// What a record does.
-#[derive(Clone, Debug)]
-pub(super) enum Action {
-    /// Runs a statement.
-    Statement {
-        /// Its text.
-        sql: String,
-        /// What should come of it.
-        expected: Expected,
-    },
-    /// Runs a query.
-    Query {
-        /// Its text.
-        sql: String,
-        /// A letter per column; empty if not given.
-        types: String,
-        /// How rows are sorted before they are compared, if said.
-        sort: Option<Sort>,
-        /// Queries of one label must agree.
-        label: Option<String>,
-        /// The rows, or the failure, expected.
-        expected: Result<Vec<String>, Failure>,
-    },
-    /// Ends the file.
-    Halt,
-    /// Runs another file here.
-    Include(String),
-    /// Sets the clock to microseconds since 1970.
-    ClockSet(i64),
-    /// Moves the clock by microseconds.
-    ClockAdvance(i64),
-    /// Copies CSV rows into a table.
-    Ingest {
-        /// The table, perhaps with columns.
-        table: String,
-        /// The rows.
-        rows: String,
-    },
-    /// Waits until nothing is left to do at the present time.
-    Step,
-    /// Compares the changes of a relation since the last such record.
-    ExpectChanges {
-        /// The relation.
-        relation: String,
-        /// `+ row` and `- row`.
-        expected: Vec<String>,
-    },
-    /// Opens the engine again: after closing it, or as a crash leaves it.
-    Restart {
-        /// Whether it is dropped without being closed.
-        crash: bool,
-    },
-    /// Later records use this session.
-    Connection(String),
-    /// The sort mode of queries that say none.
-    SortMode(Sort),
-    /// Whether restarts between statements are allowed from here.
-    RestartControl(bool),
-}
-
-/// What should come of a statement.
-#[derive(Clone, Debug)]
-pub(super) enum Expected {
-    /// Success.
-    Ok,
-    /// Success with so many rows.
-    Count(u64),
-    /// Failure.
-    Error(Failure),
-}
-
-/// A failure that is expected.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Failure {
-    /// The SQLSTATE, if given.
-    pub(super) state: Option<String>,
-    /// What the message contains.
-    pub(super) message: String,
-}
-
-/// How rows are sorted before they are compared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Sort {
-    /// Not.
-    #[default]
-    No,
-    /// By row.
-    Rows,
-    /// All values of all rows, one per line.
-    Values,
-}
-
-impl Sort {
-    fn parse(word: &str) -> Option<Sort> {
-        match word {
-            "nosort" => Some(Sort::No),
-            "rowsort" => Some(Sort::Rows),
-            "valuesort" => Some(Sort::Values),
-            _ => None,
-        }
-    }
-}
+/// Words that begin a record, to say what might have been meant.
+const DIRECTIVES: [&str; 20] = [
+    "statement",
+    "query",
+    "halt",
+    "include",
+    "clock",
+    "ingest",
+    "step",
+    "expect",
+    "crash",
+    "restart",
+    "connection",
+    "control",
+    "skipif",
+    "onlyif",
+    "loop",
+    "foreach",
+    "endloop",
+    "require",
+    "sleep",
+    "mode",
+];
+/// Most rounds of a loop.
+const ROUNDS_MAX: i64 = 100_000;
 
 /// Reads the records of a file.
 ///
 /// # Errors
 /// `42601` for a line that begins no record.
 pub(super) fn parse(text: &str) -> Result<Vec<Record>> {
-    let lines: Vec<&str> = text.lines().collect();
-    let mut cursor = Cursor { lines: &lines, next: 0 };
+    let lines: Vec<Cow<'_, str>> = text.lines().map(Cow::Borrowed).collect();
+    records(&lines, 0, false)
+}
+
+/// The records of lines, the first of which has the index `first` in its file.
+fn records(lines: &[Cow<'_, str>], first: usize, looped: bool) -> Result<Vec<Record>> {
+    let mut cursor = Cursor { lines, next: 0 };
     let mut records = vec![];
     let mut conditions = vec![];
     while let Some(line) = cursor.header() {
-        let number = cursor.next;
-        let wrong = || {
-            Error::new(SqlState::SyntaxError, format!("line {number}: unknown directive: {line}"))
-        };
+        let header = first + cursor.next - 1;
         let words: Vec<&str> = line.split_whitespace().collect();
-        if let ["skipif" | "onlyif", label] = words.as_slice() {
-            conditions.push(((*label).to_owned(), words[0] == "onlyif"));
-            continue;
+        match words.as_slice() {
+            ["skipif" | "onlyif", label, ..] => {
+                conditions.push(((*label).to_owned(), words[0] == "onlyif"));
+            }
+            ["loop" | "foreach", variable, values @ ..] => {
+                let rounds = rounds(words[0], values).ok_or_else(|| unknown(header, line))?;
+                let body = cursor.body().ok_or_else(|| {
+                    let message = format!("line {}: {} without endloop", header + 1, words[0]);
+                    Error::new(SqlState::SyntaxError, message)
+                })?;
+                let conditions = std::mem::take(&mut conditions);
+                for value in rounds {
+                    let variable = format!("${{{variable}}}");
+                    let replaced =
+                        |line: &Cow<'_, str>| Cow::Owned(line.replace(&variable, &value));
+                    let lines: Vec<_> = lines[body.clone()].iter().map(replaced).collect();
+                    for mut record in self::records(&lines, first + body.start, true)? {
+                        record.conditions.extend(conditions.iter().cloned());
+                        records.push(record);
+                    }
+                }
+            }
+            _ => {
+                let (words, connection) = without_options(words);
+                let (action, expected) =
+                    action(&words, line, &mut cursor).ok_or_else(|| unknown(header, line))?;
+                let expected = first + expected.start..first + expected.end;
+                records.push(Record {
+                    line: header + 1,
+                    conditions: std::mem::take(&mut conditions),
+                    connection,
+                    action,
+                    place: (!looped).then_some(Place { header, expected }),
+                });
+            }
         }
-        let (action, expected) = action(&words, &mut cursor).ok_or_else(wrong)?;
-        records.push(Record {
-            line: number,
-            conditions: std::mem::take(&mut conditions),
-            action,
-            lines: (number - 1, expected),
-        });
     }
     Ok(records)
 }
 
+fn unknown(header: usize, line: &str) -> Error {
+    let word = line.split_whitespace().next().unwrap_or_default();
+    let message = format!("line {}: unknown directive: {line}", header + 1);
+    let error = Error::new(SqlState::SyntaxError, message);
+    if DIRECTIVES.contains(&word) { error } else { error.did_you_mean(word, DIRECTIVES) }
+}
+
 struct Cursor<'a> {
-    lines: &'a [&'a str],
+    lines: &'a [Cow<'a, str>],
     next: usize,
 }
 
@@ -159,7 +106,7 @@ impl<'a> Cursor<'a> {
     /// The next line that is neither blank nor a comment.
     fn header(&mut self) -> Option<&'a str> {
         loop {
-            let line = self.lines.get(self.next)?.trim_end();
+            let line = self.lines.get(self.next)?.trim();
             self.next += 1;
             if !line.is_empty() && !line.starts_with('#') {
                 return Some(line);
@@ -167,55 +114,129 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    fn line(&self, index: usize) -> Option<&'a str> {
+        self.lines.get(index).map(|line| line.trim_end())
+    }
+
     /// The lines up to a blank one or `----`.
     fn block(&mut self) -> Vec<&'a str> {
         let rest = &self.lines[self.next..];
         let block: Vec<&str> = rest
             .iter()
-            .copied()
+            .map(AsRef::as_ref)
             .take_while(|line| !line.trim().is_empty() && line.trim_end() != "----")
             .collect();
         self.next += block.len();
         block
     }
 
-    /// The lines expected, with their places: those after `----`, up to a blank one.
+    fn text(&mut self) -> String {
+        self.block().join("\n")
+    }
+
+    /// The lines expected, up to a blank one, and where they and the `----` before them stand.
     fn results(&mut self) -> (Vec<String>, Range<usize>) {
-        if self.lines.get(self.next).is_some_and(|line| line.trim_end() == "----") {
+        let start = self.next;
+        if self.line(self.next) == Some("----") {
             self.next += 1;
         }
-        let start = self.next;
         let block = self.block().into_iter().map(str::to_owned).collect();
         (block, start..self.next)
     }
+
+    /// The lines of an error after `----`: up to two blank ones, or one before another record.
+    fn error_lines(&mut self) -> (Vec<String>, Range<usize>) {
+        let start = self.next;
+        if self.line(self.next) != Some("----") {
+            return (vec![], start..start);
+        }
+        let (mut lines, mut end) = self.results();
+        while let Some(next) = self.line(self.next + 1) {
+            let word = next.split_whitespace().next().unwrap_or_default();
+            if word.is_empty() || word.starts_with('#') || DIRECTIVES.contains(&word) {
+                break;
+            }
+            self.next += 1;
+            lines.push(String::new());
+            lines.extend(self.block().into_iter().map(str::to_owned));
+            end.end = self.next;
+        }
+        (lines, end)
+    }
+
+    /// The lines of a loop up to its end, which is passed over.
+    fn body(&mut self) -> Option<Range<usize>> {
+        let start = self.next;
+        let mut depth = 1;
+        loop {
+            let line = self.line(self.next)?;
+            self.next += 1;
+            match line.split_whitespace().next() {
+                Some("loop" | "foreach") => depth += 1,
+                Some("endloop") => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 {
+                return Some(start..self.next - 1);
+            }
+        }
+    }
+}
+
+/// The values that a loop's variable takes.
+fn rounds(kind: &str, values: &[&str]) -> Option<Vec<String>> {
+    match (kind, values) {
+        ("loop", [start, end]) => {
+            let (start, end): (i64, i64) = (start.parse().ok()?, end.parse().ok()?);
+            let few = end.checked_sub(start)? <= ROUNDS_MAX;
+            few.then(|| (start..end).map(|value| value.to_string()).collect())
+        }
+        ("foreach", [_, ..]) => Some(values.iter().map(|value| (*value).to_owned()).collect()),
+        _ => None,
+    }
+}
+
+/// A header without `retry … backoff …`, which a runner does not need that waits for views; and the
+/// session that it names.
+fn without_options(mut words: Vec<&str>) -> (Vec<&str>, Option<String>) {
+    if !matches!(words.first(), Some(&"statement" | &"query")) || words.get(1) == Some(&"error") {
+        return (words, None);
+    }
+    if let Some(retry) = words.iter().position(|word| *word == "retry") {
+        words.truncate(retry);
+    }
+    let session =
+        |word: &&str| word.strip_prefix("con").is_some_and(|number| number.parse::<u32>().is_ok());
+    let connection = words.pop_if(|word| session(&&**word)).map(str::to_owned);
+    (words, connection)
 }
 
 /// A record's action and the place of what it expects; `None` if it is no record.
-fn action(words: &[&str], cursor: &mut Cursor<'_>) -> Option<(Action, Range<usize>)> {
-    let nowhere = cursor.next..cursor.next;
+fn action(words: &[&str], line: &str, cursor: &mut Cursor<'_>) -> Option<(Action, Range<usize>)> {
+    let rest_from = |index: usize| words[index..].join(" ");
     let action = match words {
+        ["statement", "error", ..] => {
+            let (sql, failure, place) = failing(line, cursor);
+            return Some((Action::Statement { sql, expected: Expected::Error(failure) }, place));
+        }
+        ["query", "error", ..] => {
+            let (sql, failure, place) = failing(line, cursor);
+            let types = String::new();
+            let expected = Err(failure);
+            let query = Query { sql, types, sort: None, names: false, label: None, expected };
+            return Some((Action::Query(query), place));
+        }
         ["statement", rest @ ..] => {
             let expected = expectation(rest)?;
-            let sql = cursor.block().join("\n");
-            let end = cursor.next..cursor.next;
-            return Some((Action::Statement { sql, expected }, end));
-        }
-        ["query", "error", rest @ ..] => {
-            let expected = Err(failure(rest));
-            let sql = cursor.block().join("\n");
-            let end = cursor.next..cursor.next;
-            let types = String::new();
-            return Some((Action::Query { sql, types, sort: None, label: None, expected }, end));
+            Action::Statement { sql: cursor.text(), expected }
         }
         ["query", rest @ ..] => return Some(query(rest, cursor)),
-        ["halt"] => Action::Halt,
+        ["halt", ..] => Action::Halt,
         ["include", path] => Action::Include((*path).to_owned()),
-        ["clock", "set", ..] => Action::ClockSet(instant(&words[2..].join(" "))?),
-        ["clock", "advance", ..] => Action::ClockAdvance(duration(&words[2..].join(" "))?),
-        ["ingest", ..] => {
-            let table = words[1..].join(" ");
-            Action::Ingest { table, rows: cursor.block().join("\n") + "\n" }
-        }
+        ["clock", "set", ..] => Action::ClockSet(instant(&rest_from(2))?),
+        ["clock", "advance", ..] => Action::ClockAdvance(duration(&rest_from(2))?),
+        ["sleep", ..] => Action::ClockAdvance(duration(&rest_from(1))?),
+        ["ingest", _, ..] => Action::Ingest { table: rest_from(1), rows: cursor.text() + "\n" },
         ["step"] => Action::Step,
         ["expect", "changes", relation] => {
             let (expected, lines) = cursor.results();
@@ -224,42 +245,68 @@ fn action(words: &[&str], cursor: &mut Cursor<'_>) -> Option<(Action, Range<usiz
         }
         ["crash"] => Action::Restart { crash: true },
         ["restart"] => Action::Restart { crash: false },
+        ["reconnect"] => Action::Reconnect,
         ["connection", name] => Action::Connection((*name).to_owned()),
+        ["require", what, ..] => Action::Require((*what).to_owned()),
+        ["require-env", what, ..] => Action::Require(format!("${what}")),
+        ["mode", "skip"] => Action::Skip(true),
+        ["mode", "unskip"] => Action::Skip(false),
         ["control", "sortmode", mode] => Action::SortMode(Sort::parse(mode)?),
         ["control", "restart", switch @ ("on" | "off")] => Action::RestartControl(*switch == "on"),
+        ["control", "resultmode", "rowwise" | "valuewise"]
+        | ["control", "substitution", "on" | "off"]
+        | ["mode", _, ..]
+        | ["hash-threshold", _, ..]
+        | ["subtest" | "user" | "load", _, ..] => Action::Nothing,
         _ => return None,
     };
-    Some((action, nowhere))
+    Some((action, cursor.next..cursor.next))
 }
 
 fn expectation(words: &[&str]) -> Option<Expected> {
     match words {
-        ["ok"] => Some(Expected::Ok),
+        ["ok", ..] => Some(Expected::Ok),
+        ["maybe", ..] => Some(Expected::Any),
         ["count", count] => count.parse().ok().map(Expected::Count),
-        ["error", rest @ ..] => Some(Expected::Error(failure(rest))),
         _ => None,
     }
 }
 
-fn failure(words: &[&str]) -> Failure {
-    let text = words.join(" ");
-    match text.strip_prefix('(').and_then(|rest| rest.split_once(')')) {
-        Some((state, rest)) => Failure {
-            state: Some(state.to_owned()),
-            message: rest.trim_start_matches(':').trim().to_owned(),
-        },
-        None => Failure { state: None, message: text },
-    }
+/// A statement that should fail, and how: `error (SQLSTATE) text`, `error pgcode SQLSTATE text`.
+fn failing(line: &str, cursor: &mut Cursor<'_>) -> (String, Failure, Range<usize>) {
+    let text = line.split_once("error").map_or("", |(_, rest)| rest).trim();
+    let (state, message) = if let Some(rest) = text.strip_prefix("pgcode ") {
+        rest.split_once(' ').unwrap_or((rest, ""))
+    } else {
+        let state = |text: &str| text.len() == 5 && text.bytes().all(|b| b.is_ascii_alphanumeric());
+        let parts = text.strip_prefix('(').and_then(|rest| rest.split_once(')'));
+        parts.filter(|(code, _)| state(code)).unwrap_or(("", text))
+    };
+    let message = message.trim_start_matches(':').trim().trim_start_matches("pq: ").to_owned();
+    let sql = cursor.text();
+    let (lines, place) = cursor.error_lines();
+    let state = (!state.is_empty()).then(|| state.to_owned());
+    (sql, Failure { state, message, lines }, place)
 }
 
 fn query(words: &[&str], cursor: &mut Cursor<'_>) -> (Action, Range<usize>) {
+    let options = |word: &str| word.split(',').all(is_query_option);
     let mut words = words.iter().copied().peekable();
-    let types = words.next_if(|word| Sort::parse(word).is_none()).unwrap_or_default().to_owned();
-    let sort = words.next_if(|word| Sort::parse(word).is_some()).and_then(Sort::parse);
+    let types = words.next_if(|word| !options(word)).unwrap_or_default().to_owned();
+    let said: Vec<&str> = words
+        .next_if(|word| options(word))
+        .map(|word| word.split(',').collect())
+        .unwrap_or_default();
+    let sort = said.iter().find_map(|word| Sort::parse(word));
+    let names = said.contains(&"colnames");
     let label = words.next().map(str::to_owned);
-    let sql = cursor.block().join("\n");
+    let sql = cursor.text();
     let (rows, lines) = cursor.results();
-    (Action::Query { sql, types, sort, label, expected: Ok(rows) }, lines)
+    (Action::Query(Query { sql, types, sort, names, label, expected: Ok(rows) }), lines)
+}
+
+fn is_query_option(word: &str) -> bool {
+    Sort::parse(word).is_some() || word == "colnames"
 }
 
 /// A timestamp in quotes, UTC.
@@ -283,40 +330,4 @@ fn duration(text: &str) -> Option<i64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn records_are_read() {
-        let text = "# goal\n\nstatement ok\nCREATE TABLE t\n(a int)\n\nonlyif restart\nquery IT rowsort x\nSELECT 1\n----\n1 a\n2 b\n\n\
-                    statement error (42P01): no such\nSELECT\n\nquery\nSELECT 2\n----\n\nclock set '2024-01-01 00:00:01'\nclock advance 10s\n\
-                    ingest t (a)\n1\n2\n\nexpect changes v\n- 1\n+ 2\n\nstep\ncrash\nhalt\n";
-        let records = parse(text).unwrap();
-        let Action::Query { types, sort, label, expected, .. } = &records[1].action else {
-            panic!()
-        };
-        assert_eq!((types.as_str(), *sort, label.as_deref()), ("IT", Some(Sort::Rows), Some("x")));
-        assert_eq!(expected.as_ref().unwrap(), &["1 a", "2 b"]);
-        assert_eq!(records[1].conditions, [("restart".to_owned(), true)]);
-        assert_eq!(records[1].lines, (7, 10..12));
-        let Action::Statement { expected: Expected::Error(failure), .. } = &records[2].action
-        else {
-            panic!()
-        };
-        assert_eq!(
-            (failure.state.as_deref(), failure.message.as_str()),
-            (Some("42P01"), "no such")
-        );
-        assert!(
-            matches!(&records[3].action, Action::Query { expected: Ok(rows), .. } if rows.is_empty())
-        );
-        assert!(matches!(records[4].action, Action::ClockSet(1_704_067_201_000_000)));
-        assert!(matches!(records[5].action, Action::ClockAdvance(10_000_000)));
-        assert!(matches!(&records[6].action, Action::Ingest { rows, .. } if rows == "1\n2\n"));
-        assert!(
-            matches!(&records[7].action, Action::ExpectChanges { expected, .. } if expected.len() == 2)
-        );
-        assert_eq!(records.len(), 11);
-        assert_eq!(parse("\nfoo").unwrap_err().message(), "line 2: unknown directive: foo");
-    }
-}
+mod tests;

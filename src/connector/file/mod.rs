@@ -102,7 +102,14 @@ fn encoding_name(spec: &SourceSpec, option: Option<&str>, path: &str) -> Result<
                 .hint(format!("The formats are {}.", names().collect::<Vec<_>>().join(", ")))
         });
     }
-    let extension = Path::new(path).extension().map(|e| e.to_string_lossy().to_lowercase());
+    // Of several files the first one tells.
+    let first = match Path::new(path).is_dir() {
+        true => Listing::open(path, true)?.after(None)?,
+        false => None,
+    };
+    let extension = Path::new(first.as_deref().unwrap_or(path))
+        .extension()
+        .map(|e| e.to_string_lossy().to_lowercase());
     let known = |extension: String| {
         ENCODINGS.iter().find(|(_, extensions)| extensions.contains(&extension.as_str()))
     };

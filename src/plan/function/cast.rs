@@ -6,7 +6,9 @@ use std::sync::Arc;
 use arrow::array::types::{
     Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
 };
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, StringArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, StringArray, make_array,
+};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use arrow::error::ArrowError;
@@ -19,25 +21,61 @@ use datafusion::logical_expr::{
 use super::decimal::rounded;
 use crate::error::{Error, SqlState};
 use crate::types::sql_type::SqlType;
-use crate::types::text;
+use crate::types::text::{self, Timezone};
 
 /// The conversion to `to`; an assignment refuses texts that are too long where a cast cuts them.
-pub(crate) fn cast_function(to: FieldRef, assignment: bool) -> Arc<ScalarUDF> {
+fn cast_function(to: FieldRef, assignment: bool) -> Arc<ScalarUDF> {
     let signature = Signature::any(1, Volatility::Immutable);
-    Arc::new(ScalarUDF::new_from_impl(Cast { to, assignment, signature }))
+    let zone = Timezone::default();
+    Arc::new(ScalarUDF::new_from_impl(Cast { to, assignment, zone, signature }))
+}
+
+/// `expr` of type `from` converted to `to`, where that [`differs`] from Arrow's conversion.
+pub(crate) fn conversion(expr: Expr, from: &DataType, to: FieldRef, assignment: bool) -> Expr {
+    let kind = to.data_type();
+    // Which clocks an instant is read by is found in the conversion between the types, then it is rounded.
+    let rounded = text::precision(&to).is_some() && !from.is_string() && from != kind;
+    let expr = if rounded {
+        Expr::Cast(datafusion::logical_expr::Cast::new(Box::new(expr), kind.clone()))
+    } else {
+        expr
+    };
+    cast_function(to, assignment).call(vec![expr])
+}
+
+/// A conversion made by [`conversion`] between a text and an instant, in the clocks of `zone`.
+pub(crate) fn zoned_cast(
+    function: &ScalarUDF,
+    from: &[DataType],
+    zone: Timezone,
+) -> Option<Arc<ScalarUDF>> {
+    let cast = function.inner().downcast_ref::<Cast>()?;
+    let instant = |kind: &DataType| match kind {
+        DataType::List(item) => matches!(item.data_type(), DataType::Timestamp(_, Some(_))),
+        other => matches!(other, DataType::Timestamp(_, Some(_))),
+    };
+    if cast.zone == zone || !(instant(cast.to.data_type()) || from.iter().any(instant)) {
+        return None;
+    }
+    let (to, signature) = (Arc::clone(&cast.to), cast.signature.clone());
+    let zoned = Cast { to, assignment: cast.assignment, zone, signature };
+    Some(Arc::new(ScalarUDF::new_from_impl(zoned)))
 }
 
 /// Whether converting `from` to `to` differs from what Arrow's kernel does.
 pub(crate) fn differs(from: &DataType, to: &Field) -> bool {
     let kind = to.data_type();
-    if kind.is_string() && length(to).is_some() {
+    if text::precision(to).is_some() {
+        return true;
+    }
+    if kind.is_string() && (length(to).is_some() || is_json(to)) {
         return true;
     }
     if from == kind || from.is_null() {
         return false;
     }
     if from.is_nested() || kind.is_nested() {
-        return from.is_string() || kind.is_string();
+        return true;
     }
     let whole = |kind: &DataType| kind.is_integer();
     match (from, kind) {
@@ -48,6 +86,11 @@ pub(crate) fn differs(from: &DataType, to: &Field) -> bool {
         (DataType::Decimal128(_, _), _) | (_, DataType::Decimal128(_, _)) => true,
         (one, other) => one.is_floating() && (whole(other) || *other == DataType::Float32),
     }
+}
+
+/// Whether the values of a field are JSON, which not every text is.
+pub(crate) fn is_json(field: &Field) -> bool {
+    matches!(SqlType::of_field(field), Some(SqlType::Json | SqlType::Jsonb))
 }
 
 /// How many characters a `varchar(n)` or `char(n)` holds, and whether it is padded to that.
@@ -63,10 +106,24 @@ fn length(field: &Field) -> Option<(usize, bool)> {
 struct Cast {
     to: FieldRef,
     assignment: bool,
+    /// Whose clocks a text shows of an instant.
+    zone: Timezone,
     signature: Signature,
 }
 
 impl Cast {
+    fn converted(&self, array: &ArrayRef, from: &Field) -> crate::error::Result<ArrayRef> {
+        let style = text::Style { timezone: self.zone, ..text::Style::default() };
+        let array = converted(array, from, &self.to, self.assignment, &style)?;
+        let array = text::to_precision(array, &self.to);
+        // The elements of a list may carry a length or scale in their type.
+        if array.data_type().is_nested() && array.data_type() != self.to.data_type() {
+            let kind = self.to.data_type().clone();
+            return Ok(make_array(array.to_data().into_builder().data_type(kind).build()?));
+        }
+        Ok(array)
+    }
+
     fn type_name(&self) -> String {
         match SqlType::of_field(&self.to) {
             Some(sql_type) => sql_type.to_string(),
@@ -106,11 +163,9 @@ impl ScalarUDFImpl for Cast {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let field = &args.arg_fields[0];
         match &args.args[0] {
-            ColumnarValue::Array(array) => {
-                Ok(ColumnarValue::Array(converted(array, field, &self.to, self.assignment)?))
-            }
+            ColumnarValue::Array(array) => Ok(ColumnarValue::Array(self.converted(array, field)?)),
             ColumnarValue::Scalar(scalar) => {
-                let array = converted(&scalar.to_array()?, field, &self.to, self.assignment)?;
+                let array = self.converted(&scalar.to_array()?, field)?;
                 let value = datafusion::common::ScalarValue::try_from_array(&array, 0)?;
                 Ok(ColumnarValue::Scalar(value))
             }
@@ -124,10 +179,15 @@ fn converted(
     from: &Field,
     to: &Field,
     assignment: bool,
+    style: &text::Style,
 ) -> crate::error::Result<ArrayRef> {
-    let style = text::Style::default();
     let kind = to.data_type();
     match (array.data_type(), kind) {
+        (one, other) if one.is_string() && other.is_string() && is_json(to) => {
+            let texts = arrow::compute::cast(array, &DataType::Utf8)?;
+            let texts: Vec<Option<&str>> = texts.as_string::<i32>().iter().collect();
+            text::decode(&texts, to, style)
+        }
         (one, other) if one.is_string() && other.is_string() => {
             fitted(&arrow::compute::cast(array, &DataType::Utf8)?, to, assignment)
         }
@@ -138,7 +198,7 @@ fn converted(
             fitted(&words, to, assignment)
         }
         (_, other) if other.is_string() => {
-            let cells = text::encode(array, from, &style)?;
+            let cells = text::encode(array, from, style)?;
             let texts: StringArray = (0..array.len()).map(|row| cells.text(row)).collect();
             let texts: ArrayRef = Arc::new(texts);
             fitted(&texts, to, assignment)
@@ -146,9 +206,9 @@ fn converted(
         (one, _) if one.is_string() => {
             let texts = arrow::compute::cast(array, &DataType::Utf8)?;
             let texts: Vec<Option<&str>> = texts.as_string::<i32>().iter().collect();
-            text::decode(&texts, to, &style)
+            text::decode(&texts, to, style)
         }
-        (one, other) if one.is_numeric() && other.is_numeric() => number(array, from, to, &style),
+        (one, other) if one.is_numeric() && other.is_numeric() => number(array, from, to, style),
         (DataType::Boolean, other) if other.is_integer() => Ok(arrow::compute::cast(array, other)?),
         (one, DataType::Boolean) if one.is_integer() => {
             let values = arrow::compute::cast(array, &DataType::Int64)?;

@@ -5,11 +5,13 @@ mod assigned;
 mod cast;
 mod decimal;
 mod float_sum;
+mod interval_order;
 mod logarithm;
 mod ordered_set;
 mod rank;
 mod rounding;
 mod session;
+mod shift;
 mod simple;
 mod single_value;
 mod string_agg;
@@ -29,11 +31,14 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 pub(crate) use arithmetic::{ArithmeticOp, arithmetic};
 pub(crate) use assigned::ASSIGNED;
-pub(crate) use cast::{cast_function, differs};
+pub(crate) use cast::{conversion, differs, is_json, zoned_cast};
 pub(crate) use decimal::{decimal_of, is_integer};
+pub(crate) use interval_order::interval_order;
 pub(crate) use logarithm::power_function;
+pub(crate) use shift::shift;
 pub(crate) use single_value::{SINGLE_VALUE, single_value};
-pub(crate) use time_part::extract;
+pub(crate) use time_part::{extract, is_epoch};
+pub(crate) use timezone::timezone;
 pub(crate) use window_bound::window_bound;
 pub(crate) use with_ties::WITH_TIES;
 
@@ -51,6 +56,7 @@ pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
         text::all(),
         tumble_start::all(),
         timezone::all(),
+        interval_order::all(),
         logarithm::all(),
         assigned::all(),
         with_ties::all(),

@@ -23,7 +23,8 @@ pub(super) fn all(session: &Session) -> Vec<Arc<ScalarUDF>> {
     const DAY_US: i64 = 86_400_000_000;
     let now = session.now_us;
     let utc = Some(Arc::from("UTC"));
-    let day = i32::try_from(now.div_euclid(DAY_US)).unwrap_or(i32::MAX);
+    let local = now.saturating_add(i64::from(session.timezone.offset_at(now)) * 1_000_000);
+    let day = i32::try_from(local.div_euclid(DAY_US)).unwrap_or(i32::MAX);
     let text = |value: &str| ScalarValue::Utf8(Some(value.to_owned()));
     let value = |name: &'static str, aliases: &[&str], value: ScalarValue| {
         let aliases = aliases.iter().map(ToString::to_string).collect();
@@ -32,12 +33,12 @@ pub(super) fn all(session: &Session) -> Vec<Arc<ScalarUDF>> {
     };
     vec![
         value("now", &["current_timestamp"], ScalarValue::TimestampMicrosecond(Some(now), utc)),
-        value("localtimestamp", &[], ScalarValue::TimestampMicrosecond(Some(now), None)),
+        value("localtimestamp", &[], ScalarValue::TimestampMicrosecond(Some(local), None)),
         value("current_date", &["today"], ScalarValue::Date32(Some(day))),
         value(
             "current_time",
             &["localtime"],
-            ScalarValue::Time64Microsecond(Some(now.rem_euclid(DAY_US))),
+            ScalarValue::Time64Microsecond(Some(local.rem_euclid(DAY_US))),
         ),
         value("current_user", &["session_user", "user", "current_role"], text(&session.user)),
         value("current_database", &[], text(&session.database)),

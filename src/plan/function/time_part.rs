@@ -47,6 +47,11 @@ pub(crate) fn extract(part: &str) -> Result<Arc<ScalarUDF>> {
     Ok(Arc::new(ScalarUDF::new_from_impl(Extract { part: Part::parse(part)?, signature })))
 }
 
+/// Whether a function extracts the seconds since 1970.
+pub(crate) fn is_epoch(function: &ScalarUDF) -> bool {
+    function.inner().downcast_ref::<Extract>().is_some_and(|extract| extract.part == Part::Epoch)
+}
+
 impl ScalarUDFImpl for Extract {
     fn name(&self) -> &str {
         "extract"

@@ -1,12 +1,12 @@
 //! `timezone(zone, time)`, which `time AT TIME ZONE zone` stands for: an instant as clocks of the zone
 //! show it, and the instant at which they show a time.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::types::TimestampMicrosecondType;
 use arrow::array::{Array, ArrayRef, AsArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, TimeUnit};
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{Expr, ScalarUDF, lit};
 
 use super::simple::simple;
 use crate::error::{Error, Result};
@@ -31,6 +31,20 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
         },
         moved,
     )]
+}
+
+/// `timezone(zone, time)` for a zone that is known.
+pub(crate) fn timezone(zone: Timezone, time: Expr) -> Expr {
+    static FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| all().remove(0));
+    let name = match zone {
+        Timezone::Named(zone) => zone.name().to_owned(),
+        // Counted west of Greenwich here.
+        Timezone::Fixed(east) => {
+            let (sign, offset) = if east > 0 { ('-', east) } else { ('+', -east) };
+            format!("{sign}{:02}:{:02}:{:02}", offset / 3600, offset / 60 % 60, offset % 60)
+        }
+    };
+    FUNCTION.call(vec![lit(name), time])
 }
 
 /// What a time is taken as: a date is midnight in the session's zone.

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use datafusion::sql::sqlparser::ast::{Expr, Ident, SelectItem, SetExpr};
+use datafusion::sql::sqlparser::ast::{AccessExpr, Expr, Ident, SelectItem, SetExpr};
 
 /// Between a name and the number that makes it distinct; no identifier holds it.
 const HIDDEN: char = '\u{1}';
@@ -97,7 +97,10 @@ fn strong_name(expr: &Expr) -> Option<(String, bool)> {
         Expr::AtTimeZone { .. } => strong("timezone"),
         Expr::Array(_) => strong("array"),
         Expr::Tuple(_) => strong("row"),
-        Expr::CompoundFieldAccess { root, .. } => strong_name(root),
+        Expr::CompoundFieldAccess { root, access_chain } => match access_chain.last() {
+            Some(AccessExpr::Dot(Expr::Identifier(field))) => Some((folded(field), true)),
+            _ => strong_name(root),
+        },
         _ => None,
     }
 }

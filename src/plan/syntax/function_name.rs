@@ -76,7 +76,7 @@ impl Functions<'_> {
             ));
         }
         if self.known(&name) {
-            return Ok(());
+            return self.check_form(&name, function);
         }
         if matches!(name.as_str(), "hop" | "hop_start" | "hop_end" | "session") {
             return Err(Error::unsupported(format!("{name}() as a function of a grouping")).hint(
@@ -88,6 +88,41 @@ impl Functions<'_> {
         let names = names.map(String::as_str);
         Err(Error::new(SqlState::UndefinedFunction, format!("function {name} does not exist"))
             .did_you_mean(&name, names))
+    }
+}
+
+/// `count(*)`, `f(DISTINCT x)`, `f(x) FILTER (…)`: what only some kinds of functions allow.
+impl Functions<'_> {
+    fn check_form(&self, name: &str, function: &Function) -> Result<()> {
+        let aggregate = self.state.aggregate_functions().contains_key(name)
+            || ALIASES.iter().any(|(alias, known)| {
+                *alias == name && self.state.aggregate_functions().contains_key(*known)
+            });
+        let wrong = |message: String| Err(Error::new(SqlState::WrongObjectType, message));
+        let FunctionArguments::List(list) = &function.args else { return Ok(()) };
+        let starred = list
+            .args
+            .iter()
+            .any(|arg| matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Wildcard)));
+        if starred && name != "count" {
+            let message = format!("function {name}() does not exist");
+            return Err(Error::new(SqlState::UndefinedFunction, message).hint(
+                "No function matches the given name and argument types. You might need to add \
+                 explicit type casts.",
+            ));
+        }
+        if name == "count" && list.args.is_empty() {
+            return wrong(
+                "count(*) must be used to call a parameterless aggregate function".into(),
+            );
+        }
+        if !aggregate && list.duplicate_treatment == Some(DuplicateTreatment::Distinct) {
+            return wrong(format!("DISTINCT specified, but {name} is not an aggregate function"));
+        }
+        if !aggregate && function.filter.is_some() && function.over.is_none() {
+            return wrong(format!("FILTER specified, but {name} is not an aggregate function"));
+        }
+        Ok(())
     }
 }
 

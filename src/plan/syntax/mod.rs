@@ -4,16 +4,19 @@
 
 mod column_name;
 mod function_name;
+mod interval;
 mod merged_join;
+mod quantified;
 mod similar;
+mod values;
 
 use std::ops::ControlFlow;
 
 use arrow::datatypes::DECIMAL128_MAX_PRECISION;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Fetch, GroupByExpr, JoinConstraint,
-    JoinOperator, LimitClause, ObjectName, OrderByKind, Query, Select, Spanned, TableFactor, Value,
-    Visit, VisitMut, Visitor, VisitorMut,
+    AccessExpr, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Fetch, GroupByExpr,
+    JoinConstraint, JoinOperator, LimitClause, ObjectName, OrderByKind, Query, Select, Spanned,
+    TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 pub(crate) use column_name::visible;
@@ -66,6 +69,7 @@ impl VisitorMut for Rewriter<'_> {
     type Break = Error;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        values::type_columns(&mut query.body);
         // FETCH FIRST n ROWS ONLY is LIMIT n.
         if let Some(Fetch { percent: false, .. }) = &query.fetch
             && let Some(Fetch { quantity, with_ties, .. }) = query.fetch.take()
@@ -166,6 +170,14 @@ impl VisitorMut for Rewriter<'_> {
         {
             return self.fail(error, &function.name);
         }
+        if let Expr::CompoundFieldAccess { access_chain, .. } = expr {
+            access_chain.iter_mut().for_each(name_field);
+        }
+        if let Expr::Interval(literal) = expr
+            && let Err(error) = interval::rewrite(literal)
+        {
+            return self.fail(error, expr);
+        }
         if let Expr::Cast { expr: operand, data_type, .. } = expr
             && is_float(data_type)
             && let Expr::Value(value) = operand.as_mut()
@@ -200,10 +212,23 @@ impl VisitorMut for Rewriter<'_> {
                     return self.fail(error, expr);
                 }
             }
+            Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => quantified::rename(right),
             Expr::Function(_) => function_name::rewrite(expr),
             _ => {}
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// `(row).field` with the name as the text that DataFusion takes.
+fn name_field(access: &mut AccessExpr) {
+    if let AccessExpr::Dot(Expr::Identifier(field)) = access {
+        let name = match field.quote_style {
+            Some(_) => field.value.clone(),
+            None => field.value.to_lowercase(),
+        };
+        let name = Value::SingleQuotedString(name).with_span(field.span);
+        *access = AccessExpr::Dot(Expr::Value(name));
     }
 }
 

@@ -154,7 +154,7 @@ pub(super) fn view(sql: &str) -> Result<ViewPlan> {
 /// The incremental plan of a view over `sql`.
 pub(super) fn plan(sql: &str) -> String {
     match view(sql) {
-        Ok(view) => format!("\n{}\n", explain::view(&view)),
+        Ok(view) => format!("\n{}\n", explain::view(&view, false)),
         Err(error) => format!("\n{}\n", describe(&error)),
     }
 }

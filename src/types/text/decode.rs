@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, PrimitiveArray, StringArray,
-    new_null_array,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, FixedSizeBinaryArray, PrimitiveArray,
+    StringArray, new_null_array,
 };
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Field, Float32Type, Float64Type,
@@ -12,9 +12,10 @@ use arrow::datatypes::{
     TimestampMicrosecondType,
 };
 
-use super::{Style, decode_composite, decode_time};
+use super::{Style, decode_composite, decode_time, json};
 use crate::error::{Error, Result, SqlState};
 use crate::types::pg_type;
+use crate::types::sql_type::SqlType;
 
 /// Reads a column of texts as values of `field`'s type; `None` is null.
 pub fn decode(values: &[Option<&str>], field: &Field, style: &Style) -> Result<ArrayRef> {
@@ -52,13 +53,14 @@ pub fn decode(values: &[Option<&str>], field: &Field, style: &Style) -> Result<A
         }
         DataType::Date32 => primitive::<Date32Type>(values, decode_time::date)?,
         DataType::Time64(_) => primitive::<Time64MicrosecondType>(values, decode_time::time)?,
-        DataType::Timestamp(_, None) => {
-            primitive::<TimestampMicrosecondType>(values, decode_time::timestamp)?
-        }
+        DataType::Timestamp(_, None) => to_precision(
+            primitive::<TimestampMicrosecondType>(values, decode_time::timestamp)?,
+            field,
+        ),
         DataType::Timestamp(_, Some(zone)) => {
             let values = read(values, |text| decode_time::timestamptz(text, style.timezone))?;
             let array = PrimitiveArray::<TimestampMicrosecondType>::from_iter(values);
-            Arc::new(array.with_timezone(Arc::clone(zone)))
+            to_precision(Arc::new(array.with_timezone(Arc::clone(zone))), field)
         }
         DataType::Interval(_) => {
             primitive::<IntervalMonthDayNanoType>(values, decode_time::interval)?
@@ -67,6 +69,38 @@ pub fn decode(values: &[Option<&str>], field: &Field, style: &Style) -> Result<A
         DataType::Struct(fields) => decode_composite::record(values, fields, style)?,
         other => return Err(Error::unsupported(format!("reading values of type {other}"))),
     })
+}
+
+/// Digits of a second that a type keeps, if fewer than all.
+#[must_use]
+pub fn precision(field: &Field) -> Option<u8> {
+    match SqlType::of_field(field)? {
+        SqlType::Timestamp(digits) | SqlType::Timestamptz(digits) => {
+            digits.filter(|digits| *digits < 6)
+        }
+        _ => None,
+    }
+}
+
+/// Timestamps rounded to as many digits of a second as the type of `field` keeps.
+#[must_use]
+pub fn to_precision(times: ArrayRef, field: &Field) -> ArrayRef {
+    /// 2000-01-01, from which Postgres counts and away from which it rounds.
+    const EPOCH: i64 = 946_684_800_000_000;
+    let Some(digits) = precision(field) else { return times };
+    let unit = 10_i64.pow(6 - u32::from(digits));
+    let round = |micros: i64| match micros {
+        i64::MIN | i64::MAX => micros,
+        _ => {
+            let since = micros.saturating_sub(EPOCH);
+            let whole = (since.saturating_abs() + unit / 2) / unit * unit;
+            EPOCH + whole * since.signum()
+        }
+    };
+    let kind = times.data_type().clone();
+    let rounded: PrimitiveArray<TimestampMicrosecondType> =
+        times.as_primitive::<TimestampMicrosecondType>().unary(round);
+    Arc::new(rounded.with_data_type(kind))
 }
 
 /// `22P02` as Postgres words it.
@@ -189,10 +223,10 @@ fn numeric(text: &str, precision: u8, scale: i8) -> Result<i128> {
 fn strings(values: &[Option<&str>], field: &Field) -> Result<ArrayRef> {
     let pg_type = pg_type::of_field(field);
     if pg_type == pg_type::JSON || pg_type == pg_type::JSONB {
-        for text in values.iter().flatten() {
-            serde_json::from_str::<serde::de::IgnoredAny>(text)
-                .map_err(|error| invalid(pg_type.name, text).detail(error.to_string()))?;
-        }
+        values.iter().flatten().try_for_each(|text| json::check(text))?;
+    }
+    if pg_type == pg_type::JSONB {
+        return Ok(Arc::new(StringArray::from(read(values, json::canonical)?)));
     }
     Ok(Arc::new(StringArray::from_iter(values)))
 }
@@ -210,7 +244,11 @@ fn bytea(text: &str) -> Result<Vec<u8>> {
         }
         let pair = |pair: &[u8]| Some(hex_digit(pair[0])? << 4 | hex_digit(pair[1])?);
         let decoded: Option<Vec<u8>> = digits.chunks(2).map(pair).collect();
-        return decoded.ok_or_else(|| Error::invalid_parameter("invalid hexadecimal digit"));
+        return decoded.ok_or_else(|| {
+            let wrong = text[2..].chars().find(|c| !c.is_ascii_hexdigit() && !c.is_whitespace());
+            let wrong = wrong.map_or_else(String::new, |c| format!(": \"{c}\""));
+            Error::invalid_parameter(format!("invalid hexadecimal digit{wrong}"))
+        });
     }
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
@@ -224,7 +262,10 @@ fn bytea(text: &str) -> Result<Vec<u8>> {
                 out.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
                 tail
             }
-            (b'\\', _) => return Err(invalid("bytea", text)),
+            (b'\\', _) => {
+                let message = "invalid input syntax for type bytea";
+                return Err(Error::new(SqlState::InvalidTextRepresentation, message));
+            }
             _ => {
                 out.push(*first);
                 tail
@@ -235,5 +276,21 @@ fn bytea(text: &str) -> Result<Vec<u8>> {
 }
 
 fn uuid(text: &str) -> Result<uuid::Uuid> {
-    uuid::Uuid::try_parse(text.trim()).map_err(|_| invalid("uuid", text))
+    let braced = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    // A hyphen may stand behind every four digits.
+    let mut digits = String::with_capacity(32);
+    let mut hyphen = true;
+    for c in braced.unwrap_or(text).chars() {
+        match c {
+            '-' if !hyphen && digits.len().is_multiple_of(4) => hyphen = true,
+            c if c.is_ascii_hexdigit() && digits.len() < 32 => {
+                digits.push(c);
+                hyphen = false;
+            }
+            _ => return Err(invalid("uuid", text)),
+        }
+    }
+    let ended = digits.len() == 32 && !hyphen;
+    let value = ended.then(|| uuid::Uuid::try_parse(&digits).ok()).flatten();
+    value.ok_or_else(|| invalid("uuid", text))
 }

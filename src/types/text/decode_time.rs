@@ -4,6 +4,7 @@
 use arrow::datatypes::IntervalMonthDayNano;
 
 use super::Timezone;
+use super::decode_loose::Loose;
 use super::timezone::parse_offset;
 use crate::error::{Error, Result, SqlState};
 
@@ -30,20 +31,28 @@ pub(super) fn date(text: &str) -> Result<i32> {
         "-infinity" => return Ok(i32::MIN),
         _ => {}
     }
-    let micros = Parts::of("date", text)?.local_us("date", text)?;
-    i32::try_from(micros.div_euclid(DAY_US)).map_err(|_| out_of_range(text))
+    let days = local_us("date", text, &|parts| parts.days("date", text))?;
+    // Postgres' last day.
+    let last = days_from_civil(5_874_897, 12, 31);
+    i32::try_from(days).ok().filter(|_| days <= last).ok_or_else(|| {
+        Error::new(SqlState::DatetimeFieldOverflow, format!("date out of range: \"{text}\""))
+    })
 }
 
 pub(super) fn time(text: &str) -> Result<i64> {
     let trimmed = text.trim();
     let clock = trimmed.rsplit([' ', 'T']).next().unwrap_or(trimmed);
-    time_of_day(clock).ok_or_else(|| invalid("time", text))?.ok_or_else(|| out_of_range(text))
+    let micros = time_of_day(clock).or_else(|| time_of_day(&Loose::of(text)?.clock()?));
+    micros.ok_or_else(|| invalid("time", text))?.ok_or_else(|| out_of_range(text))
 }
 
 pub(super) fn timestamp(text: &str) -> Result<i64> {
     match special(text) {
         Some(instant) => Ok(instant),
-        None => Parts::of("timestamp", text)?.local_us("timestamp", text),
+        None => local_us("timestamp", text, &|parts| {
+            parts.known_zone("timestamp", text)?;
+            parts.local_us("timestamp", text)
+        }),
     }
 }
 
@@ -52,15 +61,20 @@ pub(super) fn timestamptz(text: &str, zone: Timezone) -> Result<i64> {
     if let Some(instant) = special(text) {
         return Ok(instant);
     }
-    let parts = Parts::of(TYPE, text)?;
-    let zone = match parts.zone {
-        None => zone,
-        Some(name) => match parse_offset(name) {
-            Some(offset) => Timezone::Fixed(offset),
-            None => Timezone::parse(name).ok_or_else(|| invalid(TYPE, text))?,
-        },
+    local_us(TYPE, text, &|parts| {
+        let zone = parts.known_zone(TYPE, text)?.unwrap_or(zone);
+        Ok(zone.instant_of(parts.local_us(TYPE, text)?))
+    })
+}
+
+/// What `read` makes of a text, in ISO form or another.
+fn local_us(type_name: &str, text: &str, read: &dyn Fn(&Parts<'_>) -> Result<i64>) -> Result<i64> {
+    let error = match Parts::of(type_name, text).and_then(|parts| read(&parts)) {
+        Err(error) if error.state() == SqlState::InvalidDatetimeFormat => error,
+        done => return done,
     };
-    Ok(zone.instant_of(parts.local_us(TYPE, text)?))
+    let Some(iso) = Loose::of(text).and_then(|loose| loose.timestamp()) else { return Err(error) };
+    read(&Parts::of(type_name, &iso)?)
 }
 
 fn special(text: &str) -> Option<i64> {
@@ -103,20 +117,49 @@ impl<'a> Parts<'a> {
         Ok(Parts { date, time, zone, before_christ })
     }
 
-    fn local_us(&self, type_name: &str, text: &str) -> Result<i64> {
+    /// The zone that is named, if one is.
+    fn known_zone(&self, type_name: &str, text: &str) -> Result<Option<Timezone>> {
+        let Some(name) = self.zone else { return Ok(None) };
+        let zone = match parse_offset(name) {
+            Some(offset) => Some(Timezone::Fixed(offset)),
+            None => Timezone::parse(name),
+        };
+        zone.map(Some).ok_or_else(|| match name.contains('/') {
+            true => Error::invalid_parameter(format!(
+                "time zone \"{}\" not recognized",
+                name.to_lowercase()
+            )),
+            false => invalid(type_name, text),
+        })
+    }
+
+    /// Days since 1970.
+    fn days(&self, type_name: &str, text: &str) -> Result<i64> {
         let bad = || invalid(type_name, text);
         let (year, month, day) = self.year_month_day().ok_or_else(bad)?;
         let year = if self.before_christ { 1 - year } else { year };
-        let month_fits = (1..=12).contains(&month);
-        if !month_fits || day < 1 || day > month_length(year, month) {
+        if !(1..=12).contains(&month) || day > 31 {
+            let hint = "Perhaps you need a different \"datestyle\" setting.";
+            return Err(out_of_range(text).hint(hint));
+        }
+        if day < 1 || day > month_length(year, month) {
             return Err(out_of_range(text));
         }
+        Ok(days_from_civil(year, month, day))
+    }
+
+    fn local_us(&self, type_name: &str, text: &str) -> Result<i64> {
+        let bad = || invalid(type_name, text);
+        let days = self.days(type_name, text)?;
         let of_day = match self.time {
             Some(time) => time_of_day(time).ok_or_else(bad)?.ok_or_else(|| out_of_range(text))?,
             None => 0,
         };
-        let micros = days_from_civil(year, month, day).checked_mul(DAY_US);
-        micros.and_then(|micros| micros.checked_add(of_day)).ok_or_else(|| out_of_range(text))
+        let micros = days.checked_mul(DAY_US).and_then(|micros| micros.checked_add(of_day));
+        micros.ok_or_else(|| {
+            let message = format!("timestamp out of range: \"{text}\"");
+            Error::new(SqlState::DatetimeFieldOverflow, message)
+        })
     }
 
     fn year_month_day(&self) -> Option<(i64, i64, i64)> {
@@ -248,8 +291,10 @@ fn add(amounts: &mut Amounts, amount: f64, unit: &str) -> Option<()> {
 fn verbose_interval(text: &str) -> Option<Amounts> {
     let mut amounts = (0.0, 0.0, 0.0);
     let mut ago = false;
+    let text = text.strip_prefix('@').unwrap_or(text);
     let mut words = text.split_ascii_whitespace().peekable();
     words.peek()?;
+    let mut seen: Vec<String> = vec![];
     while let Some(word) = words.next() {
         if word.eq_ignore_ascii_case("ago") {
             ago = words.next().is_none();
@@ -261,18 +306,43 @@ fn verbose_interval(text: &str) -> Option<Amounts> {
                 None => (1.0, word.strip_prefix('+').unwrap_or(word)),
             };
             amounts.2 += sign * clock_us(clock)?;
+            seen.push("clock".to_owned());
+            continue;
+        }
+        if let Some((years, months)) = years_and_months(word) {
+            amounts.0 += years * 12.0 + months;
             continue;
         }
         let split = word.find(|char: char| char.is_ascii_alphabetic());
         let (amount, unit) = match split {
             Some(0) => return None,
             Some(at) => (&word[..at], &word[at..]),
-            None => (word, words.next_if(|next| !next.contains(':')).unwrap_or("second")),
+            // A number before a time is one of days.
+            None if words.peek().is_some_and(|next| next.contains(':')) => (word, "day"),
+            None => (word, words.next().unwrap_or("second")),
         };
+        // No unit may come twice.
+        let unit_once = unit.trim_end_matches(['s', 'S']).to_ascii_lowercase();
+        if seen.contains(&unit_once) {
+            return None;
+        }
+        seen.push(unit_once);
         add(&mut amounts, amount.parse().ok()?, unit)?;
     }
     let (months, days, micros) = amounts;
     Some(if ago { (-months, -days, -micros) } else { amounts })
+}
+
+/// `1-2`: years and months.
+fn years_and_months(word: &str) -> Option<(f64, f64)> {
+    let (sign, digits) = match word.strip_prefix('-') {
+        Some(rest) => (-1.0, rest),
+        None => (1.0, word.strip_prefix('+').unwrap_or(word)),
+    };
+    let (years, months) = digits.split_once('-')?;
+    let (years, months) = (number(years)?, number(months).filter(|months| *months < 12)?);
+    let fits = years < i64::from(i32::MAX);
+    fits.then_some((sign * years as f64, sign * months as f64))
 }
 
 /// `HH:MM[:SS.f]` of any number of hours.

@@ -6,18 +6,31 @@
 
 mod decode;
 mod decode_composite;
+mod decode_loose;
 mod decode_time;
 mod encode;
 mod encode_composite;
 mod encode_number;
 mod encode_time;
+mod json;
 mod timezone;
 
-pub use decode::decode;
+pub use decode::{decode, precision, to_precision};
 pub use encode::{canonical, each, encode};
 pub use timezone::Timezone;
 
 use arrow::buffer::NullBuffer;
+use arrow::datatypes::IntervalMonthDayNano;
+
+use crate::error::Result;
+
+/// Reads an interval.
+///
+/// # Errors
+/// `22007` if the text is none.
+pub fn interval(text: &str) -> Result<IntervalMonthDayNano> {
+    decode_time::interval(text)
+}
 
 /// How values are written, as the session's settings say.
 #[derive(Clone, Copy, Debug, Default)]

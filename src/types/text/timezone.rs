@@ -4,7 +4,7 @@ use arrow::temporal_conversions::timestamp_us_to_datetime;
 use chrono::{MappedLocalTime, NaiveDateTime, Offset, TimeZone};
 
 /// A zone in which instants are shown and read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Timezone {
     /// A zone of the IANA database.
     Named(chrono_tz::Tz),
@@ -48,7 +48,7 @@ impl Timezone {
     }
 
     /// The instant at which clocks of this zone show `local_us` (microseconds since 1970 on the
-    /// local calendar). Of two, the first; in a gap, as if the clock had not been moved yet.
+    /// local calendar). Of two, the second; in a gap, as if the clock had not been moved yet.
     #[must_use]
     pub fn instant_of(self, local_us: i64) -> i64 {
         let offset = match self {
@@ -63,7 +63,7 @@ impl Timezone {
 
 fn local_offset(zone: chrono_tz::Tz, local: &NaiveDateTime, local_us: i64) -> i32 {
     match zone.offset_from_local_datetime(local) {
-        MappedLocalTime::Single(offset) | MappedLocalTime::Ambiguous(offset, _) => {
+        MappedLocalTime::Single(offset) | MappedLocalTime::Ambiguous(_, offset) => {
             offset.fix().local_minus_utc()
         }
         MappedLocalTime::None => {

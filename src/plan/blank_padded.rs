@@ -1,0 +1,104 @@
+//! `char(n)` is kept with its blanks and shown with them, but they say nothing: comparisons and conversions
+//! to other types leave them out. (`LIKE` and `octet_length` do look at them, in Postgres too.)
+
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::functions::expr_fn::rtrim;
+use datafusion::logical_expr::expr::{InList, ScalarFunction};
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator};
+
+use super::function::ASSIGNED;
+use crate::types::sql_type::SqlType;
+
+/// An expression that reads values of `char(n)`, without their blanks where these do not count.
+pub(crate) fn trimmed(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(op) => {
+            let padded = [is_padded(&left, schema), is_padded(&right, schema)];
+            if padded == [false, false] {
+                return Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })));
+            }
+            let left = Box::new(stripped(*left, padded[0]));
+            let right = Box::new(stripped(*right, padded[1]));
+            Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr { left, op, right })))
+        }
+        Expr::InList(InList { expr, list, negated }) if is_padded(&expr, schema) => {
+            let padded = |item: Expr| {
+                let padded = is_padded(&item, schema);
+                stripped(item, padded)
+            };
+            let list = list.into_iter().map(padded).collect();
+            let expr = Box::new(stripped(*expr, true));
+            Ok(Transformed::yes(Expr::InList(InList { expr, list, negated })))
+        }
+        Expr::ScalarFunction(ScalarFunction { func, args })
+            if !keeps_blanks(func.name()) && args.iter().any(|arg| is_padded(arg, schema)) =>
+        {
+            let strip = |arg: Expr| match is_padded(&arg, schema) {
+                true => rtrim(vec![arg]),
+                false => arg,
+            };
+            let args = args.into_iter().map(strip).collect();
+            Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args })))
+        }
+        Expr::Cast(Cast { expr, field })
+            if !matches!(SqlType::of_field(&field), Some(SqlType::Char(_)))
+                && is_padded(&expr, schema) =>
+        {
+            let expr = Box::new(rtrim(vec![*expr]));
+            Ok(Transformed::yes(Expr::Cast(Cast { expr, field })))
+        }
+        other => Ok(Transformed::no(other)),
+    }
+}
+
+fn compares(op: Operator) -> bool {
+    matches!(
+        op,
+        Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq
+            | Operator::IsDistinctFrom
+            | Operator::IsNotDistinctFrom
+            | Operator::StringConcat
+    )
+}
+
+/// Whether a function's result or its meaning keeps the blanks of its arguments.
+fn keeps_blanks(function: &str) -> bool {
+    matches!(
+        function,
+        "octet_length"
+            | "concat"
+            | "concat_ws"
+            | "format"
+            | "coalesce"
+            | "nullif"
+            | "greatest"
+            | "least"
+            | "cast"
+    ) || function == ASSIGNED
+}
+
+/// Whether an expression has the type `char(n)`.
+fn is_padded(expr: &Expr, schema: &DFSchema) -> bool {
+    let readable = matches!(expr, Expr::Column(_) | Expr::Cast(_) | Expr::OuterReferenceColumn(..));
+    readable
+        && expr
+            .to_field(schema)
+            .is_ok_and(|(_, field)| matches!(SqlType::of_field(&field), Some(SqlType::Char(_))))
+}
+
+/// Without blanks at the end: a value of `char(n)`, and a literal that is compared with one.
+fn stripped(expr: Expr, padded: bool) -> Expr {
+    match expr {
+        Expr::Literal(ScalarValue::Utf8(Some(text)), metadata) => {
+            Expr::Literal(ScalarValue::Utf8(Some(text.trim_end_matches(' ').to_owned())), metadata)
+        }
+        expr if padded => rtrim(vec![expr]),
+        expr => expr,
+    }
+}
