@@ -77,6 +77,8 @@ fn records(lines: &[Cow<'_, str>], first: usize, looped: bool) -> Result<Vec<Rec
                 let (action, expected) =
                     action(&words, line, &mut cursor).ok_or_else(|| unknown(header, line))?;
                 let expected = first + expected.start..first + expected.end;
+                // What follows the end of a file is no part of it.
+                let ends = matches!(action, Action::Halt) && conditions.is_empty();
                 records.push(Record {
                     line: header + 1,
                     conditions: std::mem::take(&mut conditions),
@@ -84,6 +86,9 @@ fn records(lines: &[Cow<'_, str>], first: usize, looped: bool) -> Result<Vec<Rec
                     action,
                     place: (!looped).then_some(Place { header, expected }),
                 });
+                if ends {
+                    return Ok(records);
+                }
             }
         }
     }

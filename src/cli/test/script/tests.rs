@@ -103,6 +103,7 @@ fn loops_repeat_their_records() {
     assert_eq!(records[3].line, 5);
     assert!(records[3].place.is_none());
     assert_eq!(records[4].line, 12);
+    assert_eq!(parse("halt\n\nnot read").unwrap().len(), 1);
 }
 
 #[test]
