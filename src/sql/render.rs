@@ -178,7 +178,7 @@ mod tests {
             "create table t (a int primary key, \"B c\" varchar(3) default 'it''s' not null, c numeric(5,2)[],
                d struct<x int, y text[]>, e timestamp(3), f double precision, check (a > 0), ts timestamptz,
                g bigint generated always as (a * 2) stored, watermark for ts as ts - interval '1 s' idle timeout '90 s')
-             on conflict overwrite with version column (ts) append only retain log for size '3 MB'",
+             on conflict overwrite with version column (ts) retain log for size '3 MB'",
             "create table t (a int, b int, constraint k primary key (b, a)) on conflict do nothing retain log for '36 hours'",
             "create source x (a int, \"order\" char(3), ts timestamp, watermark for ts as ts) include offset include timestamp as \"T\"
              with (connector = 'file', 'a.B-c' = 'x', a.b = '1') format plain encode csv (header = true) on error dead letter into bad",

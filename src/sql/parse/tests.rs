@@ -166,7 +166,7 @@ fn tables_are_read() {
         twice numeric GENERATED ALWAYS AS (price * 2) STORED, tags text[], ts timestamp(3),
         point STRUCT<x int, ys STRUCT<y float8>>, CHECK (Id > 0 AND price > 0),
         WATERMARK FOR ts AS ts - INTERVAL '4 seconds' IDLE TIMEOUT INTERVAL '1 minute'
-    ) ON CONFLICT DO UPDATE IF NOT NULL RETAIN LOG FOR INTERVAL '7 days' APPEND ONLY";
+    ) ON CONFLICT DO UPDATE IF NOT NULL RETAIN LOG FOR INTERVAL '7 days'";
     let Statement::CreateTable(create) = one(text) else { panic!() };
     assert!(create.if_not_exists);
     assert_eq!((create.name.schema.as_deref(), create.name.name.as_str()), (Some("s"), "T"));
@@ -191,7 +191,11 @@ fn tables_are_read() {
     assert_eq!(watermark.expr, "ts - INTERVAL '4 seconds'");
     assert_eq!(table.conflict, ConflictPolicy::UpdateNonNull);
     assert_eq!(table.retain, Some(Retain::Duration(7 * 86_400_000_000)));
-    assert!(table.append_only);
+
+    let Statement::CreateTable(create) = one("create table t (a int) append only") else {
+        panic!()
+    };
+    assert!(create.definition.append_only);
 
     let text = "create table t (a int, v int, primary key (a)) on conflict overwrite with version column (v) retain log for size '10 GB'";
     let Statement::CreateTable(create) = one(text) else { panic!() };
