@@ -298,7 +298,7 @@ impl Piece {
     }
 
     fn rows(&self) -> usize {
-        self.selected.as_ref().map_or(self.shared.num_rows(), UInt32Array::len)
+        self.selected.as_ref().map_or_else(|| self.shared.num_rows(), UInt32Array::len)
     }
 
     /// Where in `shared` the row at `offset` stands.

@@ -32,7 +32,7 @@ impl Selection {
     /// Number of rows.
     #[must_use]
     pub fn rows(&self) -> usize {
-        self.rows.as_ref().map_or(self.delta.rows(), UInt32Array::len)
+        self.rows.as_ref().map_or_else(|| self.delta.rows(), UInt32Array::len)
     }
 
     /// Whether there is no row at all.
