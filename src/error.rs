@@ -144,13 +144,33 @@ struct Inner {
     detail: Option<String>,
     hint: Option<String>,
     position: Option<usize>,
+    subject: Option<Subject>,
+}
+
+/// What an error is about, for clients that look it up instead of reading the message.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Subject {
+    /// The schema of the table.
+    pub schema: String,
+    /// The table.
+    pub table: String,
+    /// The column, if it is about one.
+    pub column: Option<String>,
+    /// The constraint, if it is about one.
+    pub constraint: Option<String>,
 }
 
 impl Error {
     /// An error with `state` and a primary message.
     pub fn new(state: SqlState, message: impl Into<String>) -> Error {
-        let inner =
-            Inner { state, message: message.into(), detail: None, hint: None, position: None };
+        let inner = Inner {
+            state,
+            message: message.into(),
+            detail: None,
+            hint: None,
+            position: None,
+            subject: None,
+        };
         Error { inner: Box::new(inner) }
     }
 
@@ -195,6 +215,13 @@ impl Error {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Error {
         self.inner.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds what it is about.
+    #[must_use]
+    pub fn about(mut self, subject: Subject) -> Error {
+        self.inner.subject = Some(subject);
         self
     }
 
@@ -256,6 +283,12 @@ impl Error {
     #[must_use]
     pub fn hint_text(&self) -> Option<&str> {
         self.inner.hint.as_deref()
+    }
+
+    /// What it is about, if known.
+    #[must_use]
+    pub fn subject(&self) -> Option<&Subject> {
+        self.inner.subject.as_ref()
     }
 
     /// 1-based position in characters, if known.

@@ -1,7 +1,9 @@
 //! Values of a statement's parameters.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, ArrayRef};
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::FieldRef;
 use datafusion::common::ScalarValue;
 
 use crate::error::{Error, Result, SqlState};
@@ -11,7 +13,7 @@ use crate::plan::Select;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Arguments {
     /// Declared types; unknown ones are inferred.
-    pub(super) types: Vec<Option<DataType>>,
+    pub(super) types: Vec<Option<FieldRef>>,
     /// The values; fewer than types only while a statement is being described.
     pub(super) values: Vec<ScalarValue>,
 }
@@ -24,11 +26,11 @@ impl Arguments {
 
     /// Of a statement that is only described.
     pub(super) fn declared(types: &[Option<FieldRef>]) -> Arguments {
-        let types = types.iter().map(|field| Some(field.as_ref()?.data_type().clone())).collect();
-        Arguments { types, values: vec![] }
+        Arguments { types: types.to_vec(), values: vec![] }
     }
 
-    /// One value (an array of one element) per parameter.
+    /// One value (an array of one element) per parameter. A value's own type counts: a numeric has the
+    /// digits it was sent with.
     ///
     /// # Errors
     /// `08P01` if their number is wrong.
@@ -48,7 +50,7 @@ impl Arguments {
             Ok(ScalarValue::try_from_array(value, 0)?)
         };
         Ok(Arguments {
-            types: params.iter().map(|param| Some(param.data_type().clone())).collect(),
+            types: itertools::zip_eq(params, values).map(typed).collect(),
             values: values.iter().map(scalar).collect::<Result<_>>()?,
         })
     }
@@ -70,4 +72,11 @@ impl Arguments {
         }
         select.bind(self.values[..wanted].to_vec())
     }
+}
+
+fn typed((param, value): (&FieldRef, &ArrayRef)) -> Option<FieldRef> {
+    if param.data_type() == value.data_type() {
+        return Some(Arc::clone(param));
+    }
+    Some(Arc::new(param.as_ref().clone().with_data_type(value.data_type().clone())))
 }

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use arrow::array::RecordBatch;
 use tokio::sync::OwnedMutexGuard;
 
+use super::channel::Action;
 use super::collections::{Collections, Edit};
 use crate::catalog::{Catalog, Object};
 use crate::error::{Error, Result, SqlState};
@@ -49,8 +50,10 @@ pub(super) struct Block {
     /// pinned epoch.
     fresh: HashSet<ObjectId>,
     begun: bool,
-    /// Names, and how many edits there were.
-    savepoints: Vec<(String, usize)>,
+    /// What it says to channels when it commits.
+    pub(super) announcements: Vec<Action>,
+    /// Names, and how many edits and announcements there were.
+    savepoints: Vec<(String, usize, usize)>,
 }
 
 impl Block {
@@ -195,12 +198,13 @@ impl Block {
 
     /// Sets a savepoint.
     pub(super) fn save(&mut self, name: &str) {
-        self.savepoints.push((name.to_owned(), self.edits.len()));
+        let said = self.announcements.len();
+        self.savepoints.push((name.to_owned(), self.edits.len(), said));
     }
 
     /// The newest savepoint of this name.
     pub(super) fn savepoint(&self, name: &str) -> Option<usize> {
-        self.savepoints.iter().rposition(|(saved, _)| saved == name)
+        self.savepoints.iter().rposition(|(saved, ..)| saved == name)
     }
 
     /// Forgets a savepoint and those after it.
@@ -211,7 +215,8 @@ impl Block {
     /// Takes back what was changed since a savepoint.
     pub(super) fn back_to(&mut self, savepoint: usize) {
         self.savepoints.truncate(savepoint + 1);
-        let (_, edits) = self.savepoints[savepoint];
+        let (_, edits, said) = self.savepoints[savepoint];
+        self.announcements.truncate(said);
         for (table, _) in self.edits.drain(edits..) {
             self.current.remove(table);
             self.fresh.remove(&table);

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::change::policy;
 use super::collections::Edit;
+use super::copy_binary::{BinaryReader, Reader};
 use super::copy_text::{Cells, CopyReader};
 use super::response::Response;
 use super::session::Session;
@@ -24,7 +25,7 @@ pub(super) struct CopyIn {
     /// The table's columns to which the data's columns go.
     columns: Vec<usize>,
     fields: Vec<FieldRef>,
-    reader: CopyReader,
+    reader: Reader,
     style: Style,
     batches: Vec<RecordBatch>,
 }
@@ -40,8 +41,7 @@ impl CopyIn {
             for (index, (&column, field)) in
                 itertools::zip_eq(&self.columns, &self.fields).enumerate()
             {
-                let values = cells.column(index)?;
-                let decoded = text::decode(&values, field, &self.style);
+                let decoded = self.reader.decode(&cells, index, field, &self.style);
                 given[column] =
                     Some(decoded.map_err(|error| self.locate(error, &cells, index, field))?);
             }
@@ -56,7 +56,10 @@ impl CopyIn {
 
     /// Tells which line an undecodable value stands in.
     fn locate(&self, error: Error, cells: &Cells, index: usize, field: &FieldRef) -> Error {
-        let Ok(values) = cells.column(index) else { return error };
+        // Binary values tell nothing to people.
+        let (Reader::Text(_), Ok(values)) = (&self.reader, cells.column(index)) else {
+            return error;
+        };
         let bad = (0..values.len())
             .find(|&row| text::decode(&values[row..=row], field, &self.style).is_err());
         let Some(row) = bad else { return error };
@@ -86,9 +89,6 @@ impl Session {
         copy: &Copy,
         parsed: &crate::sql::Parsed,
     ) -> Result<Response> {
-        if copy.options.format == CopyFormat::Binary {
-            return Err(Error::unsupported("COPY in binary format").hint("Use FORMAT csv."));
-        }
         if !copy.inward {
             return self.copy_out(copy, parsed).await;
         }
@@ -124,11 +124,19 @@ impl Session {
         }
         let fields: Vec<_> = columns.iter().map(|&column| target.field(column)).collect();
         let names = fields.iter().map(|field| field.name().clone()).collect();
-        let reader = CopyReader::new(&target.table.name.name, names, copy.options.clone());
-        let style = self.text_style();
+        let binary = copy.options.format == CopyFormat::Binary;
         let count = columns.len();
+        let reader = match binary {
+            true => Reader::Binary(BinaryReader::new(count)),
+            false => Reader::Text(Box::new(CopyReader::new(
+                &target.table.name.name,
+                names,
+                copy.options.clone(),
+            ))),
+        };
+        let style = self.text_style();
         self.copy = Some(CopyIn { target, columns, fields, reader, style, batches: vec![] });
-        Ok(Response::CopyIn { columns: count, binary: false })
+        Ok(Response::CopyIn { columns: count, binary })
     }
 
     /// Whether a `COPY … FROM STDIN` waits for data.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 
 use super::arguments::Arguments;
+use super::copy_binary;
 use super::response::{CopyChunk, Response};
 use super::session::Session;
 use crate::error::Result;
@@ -27,6 +28,9 @@ impl Session {
         let select = self.plan_query(&query, parsed, &Arguments::none())?;
         let schema = Arc::clone(&select.schema);
         let rows = self.run_select(&Arguments::none().bind(select)?, HashMap::new()).await?;
+        if copy.options.format == CopyFormat::Binary {
+            return Ok(copy_binary::response(&schema, rows));
+        }
         let (options, style) = (copy.options.clone(), self.text_style());
         let header = options.header.then(|| Ok(header(&schema, &options)));
         let columns = schema.fields().len();
@@ -63,7 +67,7 @@ fn header(schema: &SchemaRef, options: &CopyOptions) -> CopyChunk {
         cell(Some(field.name().as_bytes()), options, &mut line);
     }
     line.push(b'\n');
-    CopyChunk { data: Bytes::from(line), rows: 0 }
+    CopyChunk { ends: vec![line.len()], data: Bytes::from(line), rows: 0 }
 }
 
 fn write(batch: &RecordBatch, options: &CopyOptions, style: &Style) -> Result<CopyChunk> {
@@ -73,6 +77,7 @@ fn write(batch: &RecordBatch, options: &CopyOptions, style: &Style) -> Result<Co
         .map(|(column, field)| encode((column, field.as_ref())))
         .collect::<Result<Vec<_>>>()?;
     let mut out = Vec::with_capacity(batch.num_rows() * columns.len() * 8);
+    let mut ends = Vec::with_capacity(batch.num_rows());
     for row in 0..batch.num_rows() {
         for (index, column) in columns.iter().enumerate() {
             if index > 0 {
@@ -81,8 +86,9 @@ fn write(batch: &RecordBatch, options: &CopyOptions, style: &Style) -> Result<Co
             cell(column.get(row), options, &mut out);
         }
         out.push(b'\n');
+        ends.push(out.len());
     }
-    Ok(CopyChunk { data: Bytes::from(out), rows: batch.num_rows() })
+    Ok(CopyChunk { data: Bytes::from(out), ends, rows: batch.num_rows() })
 }
 
 fn cell(value: Option<&[u8]>, options: &CopyOptions, out: &mut Vec<u8>) {

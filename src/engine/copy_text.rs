@@ -32,13 +32,30 @@ pub(super) struct Cells {
 }
 
 impl Cells {
-    fn new(columns: usize) -> Cells {
+    /// No records of so many columns.
+    pub(super) fn new(columns: usize) -> Cells {
         Cells { columns: vec![vec![]; columns], ..Cells::default() }
     }
 
     /// Number of records.
     pub(super) fn rows(&self) -> usize {
         self.lines.len()
+    }
+
+    /// Adds a record.
+    pub(super) fn push(&mut self, values: &[Option<&[u8]>], line: u64) {
+        for (column, value) in itertools::zip_eq(&mut self.columns, values) {
+            let start = self.bytes.len();
+            self.bytes.extend_from_slice(value.unwrap_or_default());
+            column.push(value.map(|value| (start, start + value.len())));
+        }
+        self.lines.push(line);
+    }
+
+    /// The values of a column as they were sent.
+    pub(super) fn bytes(&self, index: usize) -> Vec<Option<&[u8]>> {
+        let value = |cell: &Option<(usize, usize)>| cell.map(|(from, to)| &self.bytes[from..to]);
+        self.columns[index].iter().map(value).collect()
     }
 
     /// The line that a record began in.

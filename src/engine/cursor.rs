@@ -22,6 +22,24 @@ pub(super) struct Cursor {
     kept: bool,
     schema: SchemaRef,
     rows: Rows,
+    info: CursorInfo,
+}
+
+/// A cursor as `pg_cursors` shows it.
+#[derive(Clone, Debug)]
+pub struct CursorInfo {
+    /// Its name.
+    pub name: String,
+    /// The statement that declared it.
+    pub statement: String,
+    /// Whether it may outlive its block.
+    pub holdable: bool,
+    /// Whether it was declared BINARY.
+    pub binary: bool,
+    /// Whether it may move backwards.
+    pub scrollable: bool,
+    /// When it was declared, microseconds since the Unix epoch.
+    pub created_us: i64,
 }
 
 enum Rows {
@@ -188,9 +206,33 @@ impl Session {
             Rows::Forward { stream: Mutex::new(stream), pending: None }
         };
         let kept = self.block.is_none();
-        let cursor = Cursor { hold: declare.hold, kept, schema, rows };
+        let info = CursorInfo {
+            name: declare.name.clone(),
+            statement: parsed.text.clone(),
+            holdable: declare.hold,
+            binary: declare.binary,
+            scrollable: declare.scroll == Some(true),
+            created_us: self.shared.clock.now_us(),
+        };
+        let cursor = Cursor { hold: declare.hold, kept, schema, rows, info };
         self.cursors.insert(declare.name.clone(), cursor);
         Ok(Response::done("DECLARE CURSOR"))
+    }
+
+    /// Columns of an open cursor: it can be described like a portal.
+    #[must_use]
+    pub fn cursor_schema(&self, name: &str) -> Option<SchemaRef> {
+        self.cursors.get(name).map(Cursor::schema)
+    }
+
+    /// The open cursors.
+    pub(super) fn cursor_infos(&self) -> Vec<CursorInfo> {
+        self.cursors.values().map(|cursor| cursor.info.clone()).collect()
+    }
+
+    /// Closes a cursor, as it is closed like a portal; one that does not exist is no error.
+    pub fn close_cursor(&mut self, name: &str) {
+        self.cursors.remove(name);
     }
 
     async fn fetch(&mut self, fetch: &Fetch) -> Result<Response> {

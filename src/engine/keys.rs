@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use super::collections::Position;
 use super::rules::row_text;
 use crate::catalog::Table;
-use crate::error::{Error, Result, SqlState};
+use crate::error::{Error, Result, SqlState, Subject};
 use crate::types::Delta;
 use crate::types::key::{KeyBatch, KeyEncoder, Keys};
 
@@ -75,7 +75,8 @@ fn equal(left: &KeyBatch, i: usize, right: &KeyBatch, j: usize) -> bool {
 /// 23505 for row `row` of `rows`.
 pub(super) fn duplicate_key(table: &Table, rows: &RecordBatch, row: usize) -> Error {
     let definition = &table.definition;
-    let name = definition.primary_key_name.as_deref().unwrap_or(&table.name.name);
+    let name = definition.primary_key_name.clone();
+    let name = name.unwrap_or_else(|| format!("{}_pkey", table.name.name));
     let columns: Vec<_> = definition
         .primary_key
         .iter()
@@ -84,7 +85,13 @@ pub(super) fn duplicate_key(table: &Table, rows: &RecordBatch, row: usize) -> Er
     let error = Error::new(
         SqlState::UniqueViolation,
         format!("duplicate key value violates unique constraint \"{name}\""),
-    );
+    )
+    .about(Subject {
+        schema: table.name.schema.clone(),
+        table: table.name.name.clone(),
+        constraint: Some(name),
+        ..Subject::default()
+    });
     match rows.project(&definition.primary_key).map(|keys| row_text(&keys, row)) {
         Ok(Ok(values)) => {
             error.detail(format!("Key ({})=({values}) already exists.", columns.join(", ")))

@@ -17,6 +17,7 @@
 //! [`Session::copy_finish`] or [`Session::copy_fail`].
 
 pub mod activity;
+pub mod advisory;
 pub mod cancel;
 pub mod response;
 pub mod session;
@@ -28,12 +29,14 @@ mod arguments;
 mod block;
 mod by_key;
 mod change;
+pub mod channel;
 mod collections;
+mod copy_binary;
 mod copy_in;
 mod copy_out;
 mod copy_text;
 mod create;
-mod cursor;
+pub mod cursor;
 mod define;
 mod errors;
 mod explain;
@@ -51,6 +54,7 @@ mod setting;
 mod shared;
 mod show;
 mod source_read;
+pub mod statements;
 mod stream_catalog;
 mod target;
 mod transaction;

@@ -10,11 +10,13 @@ use super::arguments::Arguments;
 use super::response::Response;
 use super::scope::STATEMENT;
 use super::session::{Prepared, Session};
+use super::statements::Kept;
 use crate::error::{Error, Result, SqlState};
 use crate::plan::Select;
 use crate::plan::write::{Known, Parts};
 use crate::sql::statement::{CopyTarget, Expr};
 use crate::sql::{Parsed, Statement};
+use crate::types::pg_type;
 
 impl Session {
     /// Parameters and columns of a statement; `types` are those that the client declares.
@@ -41,14 +43,13 @@ impl Session {
                 let plan = self.plan_delete(delete, parsed, &arguments)?;
                 (parameters([Some(&plan.select), plan.returning.as_ref()]), columns(plan.returning))
             }
+            Statement::Declare(declare) => {
+                let select = self.plan_query(&declare.query, parsed, &arguments)?;
+                (select.parameters, None)
+            }
             other => (vec![], self.describe_other(other, parsed)?),
         };
-        let params = params.into_iter().enumerate().map(|(index, data_type)| {
-            let declared = types.get(index).cloned().flatten();
-            declared
-                .unwrap_or_else(|| Arc::new(Field::new(format!("${}", index + 1), data_type, true)))
-        });
-        Ok(Prepared { parsed: Arc::clone(parsed), params: params.collect(), schema })
+        Ok(Prepared { parsed: Arc::clone(parsed), params, schema })
     }
 
     /// The columns of statements that have no parameters.
@@ -90,12 +91,7 @@ impl Session {
     }
 
     fn find_prepared(&self, name: &str) -> Result<Arc<Prepared>> {
-        self.prepared.get(name).cloned().ok_or_else(|| {
-            Error::new(
-                SqlState::InvalidSqlStatementName,
-                format!("prepared statement \"{name}\" does not exist"),
-            )
-        })
+        self.statement(name).flatten().ok_or_else(|| no_statement(name))
     }
 
     /// PREPARE, EXECUTE and DEALLOCATE.
@@ -106,16 +102,17 @@ impl Session {
     ) -> Result<Response> {
         match &parsed.statement {
             Statement::Prepare { name, types, statement } => {
-                if self.prepared.contains_key(name) {
-                    return Err(Error::new(
-                        SqlState::DuplicatePreparedStatement,
-                        format!("prepared statement \"{name}\" already exists"),
-                    ));
-                }
+                self.statement_name_is_free(name)?;
                 let types: Vec<Option<FieldRef>> =
                     types.iter().map(|one| Some(Arc::new(one.field("", true)))).collect();
                 let prepared = self.describe(&Arc::new((**statement).clone()), &types)?;
-                self.prepared.insert(name.clone(), Arc::new(prepared));
+                let kept = Kept {
+                    prepared: Some(Arc::new(prepared)),
+                    text: parsed.text.clone(),
+                    from_sql: true,
+                    prepared_us: self.shared.clock.now_us(),
+                };
+                self.prepared.insert(name.clone(), kept);
                 Ok(Response::done("PREPARE"))
             }
             Statement::Execute { name, arguments: values } => {
@@ -126,8 +123,9 @@ impl Session {
                 Box::pin(self.run_with(&prepared.parsed, &arguments)).await
             }
             Statement::Deallocate(Some(name)) => {
-                self.find_prepared(name)?;
-                self.prepared.remove(name);
+                if !self.prepared.remove(name) {
+                    return Err(no_statement(name));
+                }
                 Ok(Response::done("DEALLOCATE"))
             }
             Statement::Deallocate(None) => {
@@ -174,21 +172,30 @@ impl Session {
     }
 }
 
-/// The types of a statement's parameters, which its queries know only in part.
-fn parameters<const N: usize>(selects: [Option<&Select>; N]) -> Vec<DataType> {
-    let mut types: Vec<DataType> = vec![];
+/// A statement's parameters, which its queries know only in part.
+fn parameters<const N: usize>(selects: [Option<&Select>; N]) -> Vec<FieldRef> {
+    let mut params: Vec<FieldRef> = vec![];
     for select in selects.into_iter().flatten() {
-        for (index, data_type) in select.parameters.iter().enumerate() {
-            match types.get_mut(index) {
-                None => types.push(data_type.clone()),
-                Some(known) if *known == DataType::Utf8 => known.clone_from(data_type),
+        for (index, param) in select.parameters.iter().enumerate() {
+            match params.get_mut(index) {
+                None => params.push(Arc::clone(param)),
+                Some(known) if pg_type::of_field(known) == pg_type::TEXT => {
+                    known.clone_from(param);
+                }
                 Some(_) => {}
             }
         }
     }
-    types
+    params
 }
 
 fn columns(returning: Option<Select>) -> Option<SchemaRef> {
     returning.map(|select| select.schema)
+}
+
+fn no_statement(name: &str) -> Error {
+    Error::new(
+        SqlState::InvalidSqlStatementName,
+        format!("prepared statement \"{name}\" does not exist"),
+    )
 }

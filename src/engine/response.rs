@@ -54,9 +54,11 @@ pub enum Response {
 /// A piece of `COPY … TO STDOUT`.
 #[derive(Clone, Debug)]
 pub struct CopyChunk {
-    /// Formatted rows, whole lines.
+    /// Formatted rows.
     pub data: bytes::Bytes,
-    /// How many rows they are.
+    /// Where in `data` each row ends: clients get them one by one.
+    pub ends: Vec<usize>,
+    /// How many of them are counted: a header is not.
     pub rows: usize,
 }
 

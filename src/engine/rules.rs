@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
 
 use crate::catalog::Table;
-use crate::error::{Error, Result, SqlState};
+use crate::error::{Error, Result, SqlState, Subject};
 use crate::plan::{Planner, Scalar};
 use crate::sql;
 use crate::types::definition;
@@ -103,6 +103,11 @@ impl Rules {
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
     }
 
+    fn subject(&self) -> Subject {
+        let name = &self.table.name;
+        Subject { schema: name.schema.clone(), table: name.name.clone(), ..Subject::default() }
+    }
+
     fn check_nulls(&self, batch: &RecordBatch) -> Result<()> {
         for (index, column) in batch.columns().iter().enumerate() {
             if self.schema.field(index).is_nullable() {
@@ -117,7 +122,10 @@ impl Rules {
                 self.schema.field(index).name(),
                 self.table.name.name
             );
-            return Err(failing(Error::new(SqlState::NotNullViolation, message), batch, row));
+            let column = Some(self.schema.field(index).name().clone());
+            let error = Error::new(SqlState::NotNullViolation, message)
+                .about(Subject { column, ..self.subject() });
+            return Err(failing(error, batch, row));
         }
         Ok(())
     }
@@ -134,7 +142,10 @@ impl Rules {
                     "new row for relation \"{}\" violates check constraint \"{name}\"",
                     self.table.name.name
                 );
-                return Err(failing(Error::new(SqlState::CheckViolation, message), batch, row));
+                let constraint = Some(name.clone());
+                let error = Error::new(SqlState::CheckViolation, message)
+                    .about(Subject { constraint, ..self.subject() });
+                return Err(failing(error, batch, row));
             }
         }
         Ok(())

@@ -195,6 +195,8 @@ impl Session {
         let changes = Arc::clone(&self.setting_changes);
         let (options, session) = (self.options.clone(), self.id());
         let (of_catalog, path) = (Arc::clone(&catalog), search_path.clone());
+        let (statements, cursors) = (self.prepared.clone(), self.cursor_infos());
+        let announcements = Arc::clone(&self.announced);
         let context = move || system::Context {
             catalog: Arc::clone(&of_catalog),
             user: options.user.clone(),
@@ -202,8 +204,12 @@ impl Session {
             session,
             search_path: path.clone(),
             settings: settings.all(),
+            statements: statements.clone(),
+            cursors: cursors.clone(),
             activity: shared.activity.list(),
             sessions: Arc::clone(&shared.activity),
+            locks: Arc::clone(&shared.locks),
+            announcements: Arc::clone(&announcements),
             changes: Arc::clone(&changes),
         };
         Scope {

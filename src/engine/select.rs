@@ -43,6 +43,7 @@ impl Session {
         let schema = Arc::clone(&select.schema);
         // ORDER: before it runs, which is on other threads.
         self.setting_changes.lock().clear();
+        self.announced.lock().clear();
         let rows = self.run_select(&select, HashMap::new()).await?;
         let rows = if system::owns(query) { self.settled(rows).await? } else { rows };
         Ok(Response::Rows { schema, rows, verb: "SELECT", counted: true })
@@ -51,7 +52,13 @@ impl Session {
     /// The rows of a query that may have called `set_config`, which takes effect with the statement.
     async fn settled(&mut self, rows: RowStream) -> Result<RowStream> {
         let changes = Arc::clone(&self.setting_changes);
+        let announcements = Arc::clone(&self.announced);
         let batches: Vec<RecordBatch> = rows.try_collect().await?;
+        if self.block.is_none() {
+            self.shared.locks.end_block(self.id());
+        }
+        let announcements = std::mem::take(&mut *announcements.lock());
+        self.announce(announcements);
         for (name, value, local) in std::mem::take(&mut *changes.lock()) {
             // Outside of a block the transaction is over with the statement.
             if self.block.is_some() || !local {

@@ -11,12 +11,14 @@ use super::activity::Entry;
 use super::arguments::Arguments;
 use super::block::Block;
 use super::cancel::CancelToken;
+use super::channel::Mailbox;
 use super::copy_in::CopyIn;
 use super::cursor::Cursor;
 use super::response::{Notice, Response, TransactionStatus};
 use super::settings::Settings;
 use super::shared::Shared;
-use super::system::SettingChanges;
+use super::statements::Statements;
+use super::system::{Announcements, SettingChanges};
 use crate::error::{Error, Result, SqlState};
 use crate::sql::{self, Parsed, Statement};
 
@@ -63,13 +65,17 @@ pub struct Session {
     pub(super) options: SessionOptions,
     pub(super) settings: Settings,
     pub(super) block: Option<Block>,
-    pub(super) prepared: BTreeMap<String, Arc<Prepared>>,
+    /// Prepared statements, of SQL and of the protocol.
+    pub(super) prepared: Statements,
     pub(super) cursors: BTreeMap<String, Cursor>,
+    pub(super) mailbox: Mailbox,
     pub(super) copy: Option<CopyIn>,
     /// Set when a statement fails while its rows are being read.
     pub(super) rows_failed: Arc<AtomicBool>,
     /// What `set_config` is to change when the running statement has run.
     pub(super) setting_changes: SettingChanges,
+    /// What `pg_notify` is to say when the running statement has run.
+    pub(super) announced: Announcements,
     notices: Vec<Notice>,
     cancel: CancelToken,
     id: u32,
@@ -88,11 +94,13 @@ impl Session {
             options,
             settings,
             block: None,
-            prepared: BTreeMap::new(),
+            prepared: Statements::default(),
             cursors: BTreeMap::new(),
+            mailbox: Mailbox::default(),
             copy: None,
             rows_failed: Arc::default(),
             setting_changes: Arc::default(),
+            announced: Arc::default(),
             notices: vec![],
             cancel,
             id,
@@ -193,8 +201,9 @@ impl Session {
         self.note_failed_rows();
         self.refuse_in_failed_block(&parsed.statement)?;
         self.cancel.rearm();
-        if let Some(block) = &mut self.block {
-            block.next_statement();
+        match &mut self.block {
+            Some(block) => block.next_statement(),
+            None => self.shared.locks.end_block(self.id),
         }
         let application = self.settings.get("application_name").unwrap_or_default();
         self.activity.begin(&parsed.text, &application, self.shared.clock.now_us());
@@ -256,7 +265,9 @@ impl Session {
                 self.cursor(parsed, arguments).await
             }
             Statement::Discard { all } => self.discard(*all),
-            Statement::Unlisten => Ok(Response::done("UNLISTEN")),
+            Statement::Listen(_) | Statement::Unlisten(_) | Statement::Notify { .. } => {
+                self.channel(&parsed.statement)
+            }
             Statement::Subscribe(query) => self.subscribe_query(query, parsed).await,
         }
     }
@@ -275,6 +286,8 @@ impl Session {
         self.settings.reset_all();
         self.prepared.clear();
         self.cursors.clear();
+        self.shared.locks.unlock_all(self.id);
+        self.shared.channels.leave(self.id);
         Ok(Response::done("DISCARD ALL"))
     }
 
@@ -332,6 +345,8 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        self.shared.locks.end_session(self.id);
+        self.shared.channels.leave(self.id);
         self.shared.activity.close(self.id);
     }
 }

@@ -135,6 +135,13 @@ impl Settings {
     }
 
     fn value(&self, known: &Parameter) -> &str {
+        // Outside of a block the next one would have the defaults.
+        if self.block.is_none()
+            && known.name.starts_with("transaction_")
+            && let Ok(default) = lookup(&format!("default_{}", known.name))
+        {
+            return self.value(default);
+        }
         self.values.get(known.name).map_or(known.default, String::as_str)
     }
 

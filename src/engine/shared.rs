@@ -6,6 +6,8 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use super::activity::Activity;
+use super::advisory::Locks;
+use super::channel::Channels;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::error::Result;
@@ -23,6 +25,10 @@ pub(super) struct Shared {
     pub(super) ddl: Arc<tokio::sync::Mutex<()>>,
     /// The sessions.
     pub(super) activity: Arc<Activity>,
+    /// Locks that clients agree on among themselves.
+    pub(super) locks: Arc<Locks>,
+    /// Who listens to what.
+    pub(super) channels: Channels,
     catalog: RwLock<Arc<Catalog>>,
     /// Per table: held by statements that read rows in order to change them, so that they follow each
     /// other instead of failing with 40001.
@@ -57,6 +63,8 @@ impl Shared {
             clock,
             ddl: Arc::default(),
             activity: Arc::default(),
+            locks: Arc::default(),
+            channels: Channels::default(),
             catalog: RwLock::new(Arc::new(catalog)),
             gates: Mutex::default(),
             facts: RwLock::default(),

@@ -157,7 +157,10 @@ impl Session {
     /// Ends the block, if there is one; true: what it changed is sent.
     pub(super) async fn end_block(&mut self, commit: bool) -> Result<()> {
         let Some(block) = self.block.take() else { return Ok(()) };
+        self.shared.locks.end_block(self.id());
         self.copy = None;
+        let mut block = block;
+        let announcements = std::mem::take(&mut block.announcements);
         let mut written = Ok(());
         if commit && block.has_changes() {
             let write = block.into_write();
@@ -167,6 +170,9 @@ impl Session {
         }
         let committed = commit && written.is_ok();
         self.settings.end(committed);
+        if committed {
+            self.announce(announcements);
+        }
         self.cursors.retain(|_, cursor| cursor.outlives_block(committed));
         written
     }

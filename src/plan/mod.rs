@@ -38,6 +38,7 @@ mod logical;
 mod lower;
 pub mod node;
 mod operator;
+mod origin;
 mod partition_call;
 pub mod planner;
 mod prune;
@@ -56,6 +57,7 @@ pub mod write;
 mod zone;
 
 pub(crate) use expression::expression;
+pub(crate) use planner::parameter_types;
 pub use planner::{Planner, Session};
 pub use relation::{Body, Relation, Relations};
 pub use scalar::Scalar;

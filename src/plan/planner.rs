@@ -43,8 +43,8 @@ use super::type_name::SqlTypes;
 use super::view::ViewPlan;
 use super::window::WindowPlanner;
 use super::{
-    assign, check, error, function, grouping_set, guarded_rule, logical, prune, set_operation,
-    subquery, syntax, window, with_ties, zone,
+    assign, check, error, function, grouping_set, guarded_rule, logical, origin, prune,
+    set_operation, subquery, syntax, window, with_ties, zone,
 };
 use crate::error::{Error, Result, SqlState};
 use crate::sql::Positions;
@@ -112,13 +112,13 @@ impl Planner {
         &self,
         query: &ast::Query,
         text: &str,
-        parameters: &[Option<DataType>],
+        parameters: &[Option<FieldRef>],
     ) -> Result<Select> {
         let plan = self.logical(query, text, parameters)?;
         let plan = set_operation::expand(window::expand(plan)?)?;
         let plan = subquery::single_values(plan, false)?;
         let plan = zone::zoned(self.analyzed(plan, text)?, self.timezone)?;
-        let schema = visible_schema(plan.schema().inner());
+        let schema = origin::with_origins(visible_schema(plan.schema().inner()), &plan);
         Ok(Select {
             relations: scanned(&plan)?.into_keys().collect(),
             schema,
@@ -137,7 +137,7 @@ impl Planner {
         &self,
         query: &ast::Query,
         text: &str,
-        parameters: &[Option<DataType>],
+        parameters: &[Option<FieldRef>],
         targets: &[FieldRef],
     ) -> Result<Select> {
         let query = assign::typed_literals(query, targets);
@@ -248,14 +248,13 @@ impl Planner {
         &self,
         query: &ast::Query,
         text: &str,
-        parameters: &[Option<DataType>],
+        parameters: &[Option<FieldRef>],
     ) -> Result<LogicalPlan> {
         let mut query = query.clone();
         syntax::rewrite(&mut query, &self.functions(), &Positions::new(text))?;
         let provider = Provider { planner: self };
-        let types = parameters.iter().map(|parameter| {
-            parameter.as_ref().map(|kind| Arc::new(Field::new("", kind.clone(), true)))
-        });
+        let unnamed = |field: &FieldRef| Arc::new(field.as_ref().clone().with_name(""));
+        let types = parameters.iter().map(|field| field.as_ref().map(unnamed));
         let mut context = PlannerContext::new().with_prepare_param_data_types(types.collect());
         let statement = ast::Statement::Query(Box::new(query));
         let planner = SqlToRel::new(&provider);
@@ -271,14 +270,21 @@ impl Planner {
 }
 
 /// The types of `$1…`: declared, inferred, or `text`.
-fn parameter_types(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Result<Vec<DataType>> {
-    let found = plan.get_parameter_types()?;
+pub(crate) fn parameter_types(
+    plan: &LogicalPlan,
+    declared: &[Option<FieldRef>],
+) -> Result<Vec<FieldRef>> {
+    let found = plan.get_parameter_fields()?;
     let number = |id: &String| id.trim_start_matches('$').parse::<usize>().unwrap_or(0);
     let count = found.keys().map(number).max().unwrap_or(0).max(declared.len());
     let kind = |index: usize| {
+        let name = format!("${}", index + 1);
         let declared = declared.get(index).cloned().flatten();
-        let inferred = || found.get(&format!("${}", index + 1)).cloned().flatten();
-        declared.or_else(inferred).unwrap_or(DataType::Utf8)
+        let inferred = || found.get(&name).cloned().flatten();
+        match declared.or_else(inferred) {
+            Some(field) => Arc::new(field.as_ref().clone().with_name(name).with_nullable(true)),
+            None => Arc::new(Field::new(name, DataType::Utf8, true)),
+        }
     };
     Ok((0..count).map(kind).collect())
 }

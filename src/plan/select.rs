@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::catalog::TableProvider;
+use datafusion::common::metadata::{FieldMetadata, ScalarAndMetadata};
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::datasource::{DefaultTableSource, TableType};
@@ -28,7 +29,7 @@ pub struct Select {
     /// Stored relations read, each once.
     pub relations: Vec<ObjectId>,
     /// Types of `$1`, `$2`, …
-    pub parameters: Vec<DataType>,
+    pub parameters: Vec<FieldRef>,
     pub(crate) state: Arc<SessionState>,
 }
 
@@ -64,7 +65,12 @@ impl Select {
                 ),
             ));
         }
-        self.plan = self.plan.replace_params_with_values(&ParamValues::from(values))?;
+        let described = |(value, field): (ScalarValue, &FieldRef)| {
+            let metadata = (!field.metadata().is_empty()).then(|| FieldMetadata::from(&**field));
+            ScalarAndMetadata::new(value, metadata)
+        };
+        let values = itertools::zip_eq(values, &self.parameters).map(described).collect();
+        self.plan = self.plan.replace_params_with_values(&ParamValues::List(values))?;
         self.parameters.clear();
         Ok(self)
     }

@@ -14,7 +14,7 @@ use super::request::{ChangeKind, Conflict};
 use super::retention::Retaining;
 use super::same_key::Groups;
 use crate::catalog;
-use crate::error::{Error, Result, SqlState};
+use crate::error::{Error, Result, SqlState, Subject};
 use crate::state::{Arrangement, Batches, Matches};
 use crate::types::key::{KeyBatch, KeyEncoder};
 use crate::types::{Delta, definition};
@@ -28,6 +28,8 @@ use crate::types::{Delta, definition};
 pub(super) struct Table {
     /// Name, for messages.
     pub(super) name: String,
+    /// What errors about its key are about.
+    key_subject: Subject,
     /// Columns.
     pub(super) schema: SchemaRef,
     /// Primary key columns; empty if there is none.
@@ -78,8 +80,25 @@ impl Table {
             Rows::Indexed(Box::new(Arrangement::new(Arc::clone(&schema), key.clone())?))
         };
         let name = table.name.name.clone();
+        let constraint = table.definition.primary_key_name.clone();
+        let key_subject = Subject {
+            schema: table.name.schema.clone(),
+            table: name.clone(),
+            constraint: Some(constraint.unwrap_or_else(|| format!("{name}_pkey"))),
+            ..Subject::default()
+        };
         let retaining = table.definition.retain.map(Retaining::from);
-        Ok(Table { name, schema, primary_key, version: 0, retaining, rows, key, encoder })
+        Ok(Table {
+            name,
+            key_subject,
+            schema,
+            primary_key,
+            version: 0,
+            retaining,
+            rows,
+            key,
+            encoder,
+        })
     }
 
     /// The rows; buffers are shared.
@@ -248,9 +267,13 @@ impl Table {
         );
         Error::new(
             SqlState::UniqueViolation,
-            format!("duplicate key value violates unique constraint \"{}_pkey\"", self.name),
+            format!(
+                "duplicate key value violates unique constraint \"{}\"",
+                self.key_subject.constraint.as_deref().unwrap_or(&self.name)
+            ),
         )
         .detail(detail)
+        .about(self.key_subject.clone())
     }
 
     /// The first occurrence of each key that the table does not have.

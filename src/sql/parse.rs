@@ -151,6 +151,8 @@ pub(super) fn statement(r: &mut Reader<'_>) -> Result<Statement> {
         "prepare" | "execute" | "deallocate" => cursor::prepared(r),
         "declare" | "fetch" | "move" | "close" => cursor::cursor(r),
         "discard" => setting::discard(r),
+        "listen" => setting::listen(r),
+        "notify" => setting::notify(r),
         "unlisten" => setting::unlisten(r),
         "flush" => explain::flush(r),
         "wait" => explain::wait(r),

@@ -1,4 +1,4 @@
-//! `SET`, `RESET`, `DISCARD`, `UNLISTEN`.
+//! `SET`, `RESET`, `DISCARD`, `LISTEN`, `UNLISTEN`, `NOTIFY`.
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
@@ -38,6 +38,14 @@ pub(super) fn set(r: &mut Reader<'_>) -> Result<Statement> {
         let values = Some(vec![r.string()?]);
         return Ok(Statement::Set { local, name: "search_path".to_owned(), values });
     }
+    if r.take(&["role", "none"]) {
+        let values = Some(vec!["none".to_owned()]);
+        return Ok(Statement::Set { local, name: "role".to_owned(), values });
+    }
+    if r.take(&["session", "authorization", "default"]) || r.take(&["authorization", "default"]) {
+        let name = "session_authorization".to_owned();
+        return Ok(Statement::Set { local, name, values: None });
+    }
     if r.at(&["session", "authorization"]) || r.at(&["role"]) || r.at(&["authorization"]) {
         return Err(r.unsupported(
             "changing the role of a session",
@@ -62,6 +70,9 @@ pub(super) fn reset(r: &mut Reader<'_>) -> Result<Statement> {
     if r.take(&["time", "zone"]) {
         return Ok(Statement::Reset(Some("timezone".to_owned())));
     }
+    if r.take(&["session", "authorization"]) {
+        return Ok(Statement::Reset(Some("session_authorization".to_owned())));
+    }
     setting_name(r).map(|name| Statement::Reset(Some(name)))
 }
 
@@ -75,10 +86,25 @@ pub(super) fn discard(r: &mut Reader<'_>) -> Result<Statement> {
 /// Reads `UNLISTEN …`.
 pub(super) fn unlisten(r: &mut Reader<'_>) -> Result<Statement> {
     r.expect(&["unlisten"])?;
-    if !r.take_symbol(&Token::Mul) {
-        r.identifier()?;
-    }
-    Ok(Statement::Unlisten)
+    let channel = match r.take_symbol(&Token::Mul) {
+        true => None,
+        false => Some(r.identifier()?),
+    };
+    Ok(Statement::Unlisten(channel))
+}
+
+/// Reads `LISTEN channel`.
+pub(super) fn listen(r: &mut Reader<'_>) -> Result<Statement> {
+    r.expect(&["listen"])?;
+    Ok(Statement::Listen(r.identifier()?))
+}
+
+/// Reads `NOTIFY channel [, 'payload']`.
+pub(super) fn notify(r: &mut Reader<'_>) -> Result<Statement> {
+    r.expect(&["notify"])?;
+    let channel = r.identifier()?;
+    let payload = if r.take_symbol(&Token::Comma) { r.string()? } else { String::new() };
+    Ok(Statement::Notify { channel, payload })
 }
 
 /// The name of a setting, `a` or `a.b`, in lower case.

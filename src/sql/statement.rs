@@ -154,7 +154,16 @@ pub enum Statement {
         all: bool,
     },
     /// `UNLISTEN`: nothing to do, since `LISTEN` is refused.
-    Unlisten,
+    Unlisten(Option<String>),
+    /// `NOTIFY channel [, 'payload']`
+    Notify {
+        /// The channel.
+        channel: String,
+        /// What to say.
+        payload: String,
+    },
+    /// `LISTEN channel`
+    Listen(String),
     /// `SUBSCRIBE [TO] { v | (query) }`
     Subscribe(Box<Query>),
 }

@@ -1,5 +1,6 @@
 //! The words every other folder speaks: deltas, ids, epochs, row keys, SQL types.
 
+pub mod binary;
 pub mod definition;
 pub mod delta;
 pub mod id;

@@ -9,6 +9,11 @@ pub const PG_TYPE: &str = "pg_type";
 /// Metadata key for the type modifier (as in `pg_attribute.atttypmod`).
 pub const PG_TYPMOD: &str = "pg_typmod";
 
+/// Metadata key for the OID of the relation that a result column is a column of.
+pub const PG_TABLE: &str = "pg_table";
+/// Metadata key for the number of that column, from 1.
+pub const PG_COLUMN: &str = "pg_column";
+
 /// A Postgres base type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PgType {
@@ -54,6 +59,7 @@ pg_types! {
     TIMESTAMPTZ = 1184, 1185, "timestamptz", "timestamp with time zone", 8;
     INTERVAL = 1186, 1187, "interval", "interval", 16;
     NUMERIC = 1700, 1231, "numeric", "numeric", -1;
+    VOID = 2278, 0, "void", "void", 4;
     UUID = 2950, 2951, "uuid", "uuid", 16;
     RECORD = 2249, 2287, "record", "record", -1;
     JSONB = 3802, 3807, "jsonb", "jsonb", -1;
@@ -75,7 +81,10 @@ pub fn by_oid(oid: u32) -> Option<PgType> {
 #[must_use]
 pub fn of_field(field: &Field) -> PgType {
     let named = field.metadata().get(PG_TYPE).and_then(|name| by_name(name));
-    let scalar = element(field.data_type()).unwrap_or_else(|| field.data_type());
+    let mut scalar = field.data_type();
+    while let Some(inner) = element(scalar) {
+        scalar = inner;
+    }
     named.unwrap_or_else(|| of_data_type(scalar))
 }
 

@@ -9,6 +9,7 @@
 )]
 
 mod abandoned;
+mod clients;
 mod crash;
 mod failure;
 mod flights;

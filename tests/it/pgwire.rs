@@ -14,13 +14,13 @@ use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error, NoTls, SimpleQueryMessage};
 
-struct TestServer {
-    port: u16,
+pub struct TestServer {
+    pub port: u16,
     stop: oneshot::Sender<()>,
     running: JoinHandle<millstream::error::Result<()>>,
 }
 
-async fn start(config: ServerConfig) -> TestServer {
+pub async fn start(config: ServerConfig) -> TestServer {
     let engine = Engine::open(Config { workers: 1, ..Config::default() }).await.unwrap();
     let listen = "127.0.0.1:0".parse().unwrap();
     let config = ServerConfig { listen, http: None, ..config };
@@ -41,18 +41,18 @@ impl TestServer {
         Ok(client)
     }
 
-    async fn client(&self) -> Client {
+    pub async fn client(&self) -> Client {
         self.connect("user=millstream").await.unwrap()
     }
 
-    async fn stop(self) {
+    pub async fn stop(self) {
         self.stop.send(()).unwrap();
         self.running.await.unwrap().unwrap();
     }
 }
 
 /// The rows of a message in the simple protocol: cells separated by `|`, and the command tags' counts.
-async fn simple(client: &Client, sql: &str) -> Vec<String> {
+pub async fn simple(client: &Client, sql: &str) -> Vec<String> {
     let messages = client.simple_query(sql).await.unwrap();
     let line = |message| match message {
         SimpleQueryMessage::Row(row) => {
@@ -65,11 +65,11 @@ async fn simple(client: &Client, sql: &str) -> Vec<String> {
     messages.into_iter().filter_map(line).collect()
 }
 
-fn state(error: &Error) -> String {
+pub fn state(error: &Error) -> String {
     error.code().map_or_else(|| error.to_string(), |code| code.code().to_owned())
 }
 
-async fn fails(client: &Client, sql: &str) -> String {
+pub async fn fails(client: &Client, sql: &str) -> String {
     state(&client.batch_execute(sql).await.unwrap_err())
 }
 

@@ -115,6 +115,7 @@ pub static PARAMETERS: &[Parameter] = &[
     parameter("max_identifier_length", "63", Kind::Fixed, "Most bytes of an identifier."),
     parameter("max_index_keys", "32", Kind::Fixed, "Most columns of a key."),
     parameter("password_encryption", "scram-sha-256", Kind::Word(&["scram-sha-256"]), "How passwords are kept."),
+    parameter("role", "none", Kind::Word(&["none"]), "Role of this session: the user's own."),
     parameter("row_security", "on", Kind::Bool, "Kept for tools; no effect."),
     parameter("search_path", "\"$user\", public", Kind::List, "Schemas searched for unqualified names."),
     reported("server_encoding", "UTF8", Kind::Fixed, "Character set of the server."),
@@ -198,10 +199,14 @@ impl Parameter {
             Kind::List => Ok(print_list(values)),
             Kind::TimeZone => time_zone(&text).ok_or_else(invalid),
             Kind::DateStyle => self.date_style(&text),
-            Kind::Encoding => match text.replace(['-', '_'], "").to_uppercase().as_str() {
-                "UTF8" | "UNICODE" => Ok("UTF8".to_owned()),
-                _ => Err(invalid().hint("Only UTF8 is supported.")),
-            },
+            Kind::Encoding => {
+                // Only letters and digits count in an encoding's name.
+                let name: String = text.chars().filter(char::is_ascii_alphanumeric).collect();
+                match name.to_uppercase().as_str() {
+                    "UTF8" | "UNICODE" => Ok("UTF8".to_owned()),
+                    _ => Err(invalid().hint("Only UTF8 is supported.")),
+                }
+            }
         }
     }
 

@@ -6,9 +6,16 @@ use parking_lot::Mutex;
 
 use crate::catalog::Catalog;
 use crate::engine::activity::{Activity, SessionInfo};
+use crate::engine::advisory::Locks;
+use crate::engine::channel::Action;
+use crate::engine::cursor::CursorInfo;
+use crate::engine::statements::Statements;
 
 /// Changes of settings: name, value, whether for the transaction only.
 pub type SettingChanges = Arc<Mutex<Vec<(String, String, bool)>>>;
+
+/// Messages to channels.
+pub type Announcements = Arc<Mutex<Vec<Action>>>;
 
 /// What system relations and functions are made from, for one statement.
 #[derive(Clone, Debug)]
@@ -25,10 +32,18 @@ pub struct Context {
     pub search_path: Vec<String>,
     /// The session's settings: name, value, description.
     pub settings: Vec<(String, String, &'static str)>,
+    /// The session's prepared statements.
+    pub statements: Statements,
+    /// The session's cursors.
+    pub cursors: Vec<CursorInfo>,
     /// All sessions.
     pub activity: Vec<SessionInfo>,
     /// The same, to be acted on.
     pub sessions: Arc<Activity>,
+    /// The advisory locks of all sessions.
+    pub locks: Arc<Locks>,
+    /// What `pg_notify` is to say when the statement has run.
+    pub announcements: Announcements,
     /// What `set_config` is to change when the statement has run.
     pub changes: SettingChanges,
 }

@@ -23,7 +23,7 @@ pub(super) struct Layout {
     pub(super) schema: &'static str,
     pub(super) name: &'static str,
     pub(super) oid: u32,
-    /// `relkind`: `r` or `v`.
+    /// `relkind`: `r` or `v`; `f` for the rows of a function, which is no relation to list.
     pub(super) kind: &'static str,
     pub(super) columns: Vec<LayoutColumn>,
     pub(super) arrow: SchemaRef,
@@ -76,6 +76,11 @@ pub(super) fn all() -> &'static BTreeMap<String, Layout> {
         let layouts = COLUMNS.lines().map(parse);
         layouts.map(|layout| (format!("{}.{}", layout.schema, layout.name), layout)).collect()
     })
+}
+
+/// The system relations that are listed.
+pub(super) fn relations() -> impl Iterator<Item = &'static Layout> {
+    all().values().filter(|layout| layout.kind != "f")
 }
 
 /// The system relation of this name.

@@ -11,9 +11,11 @@
 //! in Millstream (triggers, policies, foreign tables) reads as empty. Queries of users over their own
 //! relations never pass the rewriter.
 
+mod call;
 mod context;
 mod correlate;
 mod function;
+mod kind;
 mod layout;
 mod naming;
 mod objects;
@@ -27,7 +29,7 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::ScalarUDF;
 
-pub use context::{Context, SettingChanges};
+pub use context::{Announcements, Context, SettingChanges};
 pub use query::{owns, plan};
 
 use crate::plan::{Body, Relation};

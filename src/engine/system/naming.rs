@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use datafusion::sql::sqlparser::ast::{DataType, Expr, Ident, Select, SelectItem, SetExpr};
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, DataType, Expr, Ident, Select, SelectItem, SetExpr,
+};
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::rewrite::last;
@@ -55,6 +57,10 @@ fn strong_name(expr: &Expr) -> Option<String> {
         Expr::Identifier(ident) => Some(folded(ident)),
         Expr::CompoundIdentifier(parts) => parts.last().map(folded),
         Expr::Function(call) => last(&call.name).map(folded),
+        Expr::CompoundFieldAccess { root, access_chain } => match access_chain.last() {
+            Some(AccessExpr::Dot(Expr::Identifier(column))) => Some(folded(column)),
+            _ => strong_name(root),
+        },
         Expr::Case { else_result, .. } => strong_name(else_result.as_deref()?),
         Expr::Exists { .. } => Some("exists".to_owned()),
         Expr::Array(_) => Some("array".to_owned()),

@@ -5,26 +5,28 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::TableFunctionArgs;
-use datafusion::common::TableReference;
 use datafusion::common::config::ConfigOptions;
+use datafusion::common::{DFSchema, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::context::SessionConfig;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{
-    AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
+    AggregateUDF, Expr as Expression, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF,
 };
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{self, Expr, ObjectName, Query, Visit, Visitor};
 
 use super::context::Context;
-use super::{function, layout, naming, rewrite, table};
+use super::{function, kind, layout, naming, rewrite, table};
 use crate::error::{Error, Result};
-use crate::plan::Select;
+use crate::plan::{Select, parameter_types};
 use crate::sql::visit::Walk;
 
 /// Whether a query reads system relations only, or calls system functions over no relation at all.
@@ -114,8 +116,9 @@ impl Visitor for Names {
 pub fn plan(
     context: &Arc<Context>,
     query: &Query,
-    parameters: &[Option<DataType>],
+    parameters: &[Option<FieldRef>],
 ) -> Result<Select> {
+    let parameters = &declared_by_casts(query, parameters);
     let mut query = query.clone();
     rewrite::rewrite(&mut query);
     let mut state = base_state().clone();
@@ -123,16 +126,42 @@ pub fn plan(
         state.register_udf(function)?;
     }
     let provider = Provider { context, state: &state };
-    let types = parameters.iter().map(|parameter| {
-        parameter.as_ref().map(|kind| Arc::new(Field::new("", kind.clone(), true)))
-    });
-    let mut planner_context = PlannerContext::new().with_prepare_param_data_types(types.collect());
+    let mut planner_context =
+        PlannerContext::new().with_prepare_param_data_types(parameters.clone());
     let statement = ast::Statement::Query(Box::new(query));
     let plan = SqlToRel::new(&provider)
         .sql_statement_to_plan_with_context(statement, &mut planner_context)?;
     let parameters = parameter_types(&plan, parameters)?;
-    let schema = schema(plan.schema().inner());
+    let schema = schema(&kind::with_kinds(&plan));
     Ok(Select { plan, schema, relations: vec![], parameters, state: Arc::new(state) })
+}
+
+/// The types declared for `$1…`, completed by casts to types that DataFusion does not have (`$1::oid[]`).
+fn declared_by_casts(query: &Query, declared: &[Option<FieldRef>]) -> Vec<Option<FieldRef>> {
+    let mut casts = Casts { types: declared.to_vec() };
+    let _complete = query.visit(&mut Walk(&mut casts));
+    casts.types
+}
+
+struct Casts {
+    types: Vec<Option<FieldRef>>,
+}
+
+impl Visitor for Casts {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if let Expr::Cast { expr, data_type, .. } = expr
+            && let Expr::Value(value) = expr.as_ref()
+            && let ast::Value::Placeholder(name) = &value.value
+            && let Some(Ok(number @ 1..=1000)) = name.strip_prefix('$').map(str::parse::<usize>)
+            && let Some(field) = rewrite::catalog_type(data_type)
+        {
+            self.types.resize(self.types.len().max(number), None);
+            self.types[number - 1].get_or_insert_with(|| Arc::new(field));
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// Output columns under the names that PostgreSQL gives them.
@@ -140,19 +169,6 @@ fn schema(planned: &SchemaRef) -> SchemaRef {
     let named =
         |field: &Arc<Field>| field.as_ref().clone().with_name(naming::shown_name(field.name()));
     Arc::new(Schema::new(planned.fields().iter().map(named).collect::<Vec<_>>()))
-}
-
-/// Types of all parameters: declared, else inferred, else text.
-fn parameter_types(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Result<Vec<DataType>> {
-    let inferred = plan.get_parameter_types()?;
-    let number = |name: &String| name.strip_prefix('$')?.parse::<usize>().ok();
-    let count = inferred.keys().filter_map(number).max().unwrap_or(0).max(declared.len());
-    let kind = |index: usize| {
-        let declared = declared.get(index).cloned().flatten();
-        let inferred = || inferred.get(&format!("${}", index + 1)).cloned().flatten();
-        declared.or_else(inferred).unwrap_or(DataType::Utf8)
-    };
-    Ok((0..count).map(kind).collect())
 }
 
 /// DataFusion's registries, made once per process.
@@ -185,7 +201,7 @@ impl ContextProvider for Provider<'_> {
     fn get_table_function_source(
         &self,
         name: &str,
-        args: Vec<datafusion::logical_expr::Expr>,
+        args: Vec<Expression>,
     ) -> DataFusionResult<Arc<dyn TableSource>> {
         let function = self.state.table_functions().get(name).cloned().ok_or_else(|| {
             Error::new(
@@ -193,6 +209,21 @@ impl ContextProvider for Provider<'_> {
                 format!("function {name} does not exist"),
             )
         })?;
+        // What stands for a constant is computed now: table functions take literals.
+        let simplifier = ExprSimplifier::new(SimplifyContext::default());
+        let schema = DFSchema::empty();
+        let args = args
+            .into_iter()
+            .map(|arg| {
+                let arg = simplifier.simplify(simplifier.coerce(arg, &schema)?)?;
+                Ok(match arg {
+                    Expression::Literal(value, metadata) if value.data_type().is_integer() => {
+                        Expression::Literal(value.cast_to(&DataType::Int64)?, metadata)
+                    }
+                    other => other,
+                })
+            })
+            .collect::<DataFusionResult<Vec<_>>>()?;
         let args = TableFunctionArgs::new(&args, self.state);
         Ok(provider_as_source(function.create_table_provider_with_args(args)?))
     }

@@ -5,11 +5,15 @@
 //! |---|---|
 //! | `pg_catalog.f(x)` | `f(x)` |
 //! | `'x'::regclass`, `oid::regclass` | `__regclass('x')`, `__regclass_name(oid)` |
+//! | `x::text` | `__text(x)`, as PostgreSQL writes values |
 //! | `::oid`, `::name`, `::"char"` | `::bigint`, `::text` |
 //! | `a OPERATOR(pg_catalog.~) b COLLATE c` | `a ~ b` |
 //! | `ARRAY(SELECT x …)` | `(SELECT array_agg(x) …)`, empty instead of null |
 //! | `(SELECT x … )` as a value | `(SELECT first_value(x) …)`, which may be correlated |
 //! | `EXISTS (…)` as a value | `(SELECT count(*) > 0 …)` |
+//! | calls that give rows, vectors' subscripts | see `call.rs` |
+//! | `a LIKE b ESCAPE 'c'` | `a LIKE replace(b, 'c', '\\')` |
+//! | `t.typtype = 'd'` | `false`: there are no domains |
 //! | `(a, b) = (c, d)` | `a = c AND b = d` |
 //! | columns of equal or no name | distinct aliases, taken back from the result |
 
@@ -18,12 +22,15 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg,
     FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName,
-    ObjectNamePart, OrderByKind, Query, Select, SelectItem, SetExpr, TableAliasColumnDef,
-    TableFactor, Value, VisitMut, VisitorMut,
+    ObjectNamePart, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, Value,
+    ValueWithSpan, VisitMut, VisitorMut,
 };
 
-use super::{correlate, layout, naming, prune};
+use arrow::datatypes::Field;
+
+use super::{call, correlate, layout, naming, prune};
 use crate::sql::visit::WalkMut;
+use crate::types::pg_type;
 
 /// Rewrites a query over system relations.
 pub(super) fn rewrite(query: &mut Query) {
@@ -49,6 +56,24 @@ fn reference_function(data_type: &DataType) -> Option<&'static str> {
         "regrole" => Some("__regrole"),
         _ => None,
     }
+}
+
+/// The field of a type that DataFusion does not have: `oid`, `name`, and arrays of them.
+pub(super) fn catalog_type(data_type: &DataType) -> Option<Field> {
+    let (scalar, array) = match data_type {
+        DataType::Array(ArrayElemTypeDef::SquareBracket(item, _)) => (item.as_ref(), true),
+        other => (other, false),
+    };
+    let DataType::Custom(name, _) = scalar else { return None };
+    let pg_type = match last(name)?.value.to_lowercase().as_str() {
+        "oid" => pg_type::OID,
+        "name" => pg_type::NAME,
+        _ => return None,
+    };
+    let scalar = pg_type::arrow_type(pg_type);
+    let data_type = if array { arrow::datatypes::DataType::new_list(scalar, true) } else { scalar };
+    let metadata = [(pg_type::PG_TYPE.to_owned(), pg_type.name.to_owned())].into();
+    Some(Field::new("", data_type, true).with_metadata(metadata))
 }
 
 /// The last part of a name.
@@ -95,7 +120,7 @@ impl VisitorMut for Rewriter {
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        table_function(factor);
+        call::table_function(factor);
         ControlFlow::Continue(())
     }
 
@@ -148,38 +173,18 @@ impl VisitorMut for HiddenColumns {
     }
 }
 
-/// `pg_catalog.unnest(x) a` → `UNNEST(x) a`, and other table functions without their schema.
-fn table_function(factor: &mut TableFactor) {
-    let TableFactor::Table { name, args: Some(args), alias, with_ordinality, .. } = factor else {
-        return;
-    };
-    let Some(ident) = last(name).cloned() else { return };
-    if !ident.value.eq_ignore_ascii_case("unnest") {
-        *name = ObjectName::from(vec![ident]);
-        return;
-    }
-    let exprs = args.args.iter().filter_map(|arg| match arg {
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
-        _ => None,
-    });
-    let mut alias = alias.take();
-    if let Some(alias) = &mut alias
-        && alias.columns.is_empty()
-    {
-        alias.columns.push(TableAliasColumnDef { name: alias.name.clone(), data_type: None });
-    }
-    *factor = TableFactor::UNNEST {
-        array_exprs: exprs.collect(),
-        alias,
-        with_offset: false,
-        with_offset_alias: None,
-        with_ordinality: *with_ordinality,
-    };
-}
-
 /// Rewrites that need the parts as they were written.
 fn before_parts(expr: &mut Expr) -> Option<Expr> {
     match expr {
+        Expr::Case { conditions, .. } => {
+            conditions.retain(|when| !is_domain_condition(&when.condition));
+            match (conditions.is_empty(), expr) {
+                (true, Expr::Case { else_result, .. }) => Some(
+                    else_result.as_deref().cloned().unwrap_or_else(|| Expr::value(Value::Null)),
+                ),
+                _ => None,
+            }
+        }
         Expr::Function(call) if is_array_subquery(call) => {
             let FunctionArguments::Subquery(query) = &mut call.args else { return None };
             if prune::query_has_no_rows(query) {
@@ -217,7 +222,15 @@ fn before_parts(expr: &mut Expr) -> Option<Expr> {
     }
 }
 
-fn unnested(expr: &Expr) -> &Expr {
+fn is_domain_condition(condition: &Expr) -> bool {
+    match condition {
+        Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => asks_for_domains(left, right),
+        Expr::Nested(inner) => is_domain_condition(inner),
+        _ => false,
+    }
+}
+
+pub(super) fn unnested(expr: &Expr) -> &Expr {
     match expr {
         Expr::Nested(inner) => unnested(inner),
         other => other,
@@ -236,7 +249,17 @@ fn after_parts(expr: &mut Expr) -> Option<Expr> {
             if call.name.0.len() > 1 {
                 call.name = ObjectName::from(vec![last(&call.name)?.clone()]);
             }
+            call::function(call)
+        }
+        Expr::CompoundFieldAccess { root, access_chain } => call::access(root, access_chain),
+        Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
+            escape(pattern, escape_char);
             None
+        }
+        Expr::Cast { expr, data_type: DataType::Text, .. }
+            if !matches!(unnested(expr), Expr::Value(_)) =>
+        {
+            Some(call_of("__text", vec![expr.as_ref().clone()]))
         }
         Expr::Cast { data_type, .. } => {
             *data_type = plain_type(data_type)?;
@@ -261,6 +284,29 @@ fn after_parts(expr: &mut Expr) -> Option<Expr> {
         Expr::BinaryOp { left, op, right } => binary(left, op, right),
         _ => None,
     }
+}
+
+/// LIKE knows the backslash only.
+fn escape(pattern: &mut Expr, escape: &mut Option<ValueWithSpan>) {
+    let Some(Value::SingleQuotedString(char)) = escape.take().map(|escape| escape.value) else {
+        return;
+    };
+    if char != "\\" {
+        let text = |text: &str| Expr::value(Value::SingleQuotedString(text.to_owned()));
+        *pattern = call_of("replace", vec![pattern.clone(), text(&char), text("\\")]);
+    }
+}
+
+/// Whether an expression asks for domains.
+fn asks_for_domains(left: &Expr, right: &Expr) -> bool {
+    let column = match left {
+        Expr::Identifier(ident) => Some(ident),
+        Expr::CompoundIdentifier(parts) => parts.last(),
+        _ => None,
+    };
+    let domain = matches!(right, Expr::Value(value)
+        if matches!(&value.value, Value::SingleQuotedString(text) if text == "d"));
+    domain && column.is_some_and(|column| column.value.eq_ignore_ascii_case("typtype"))
 }
 
 fn binary(left: &Expr, op: &mut BinaryOperator, right: &Expr) -> Option<Expr> {
@@ -296,7 +342,7 @@ fn binary(left: &Expr, op: &mut BinaryOperator, right: &Expr) -> Option<Expr> {
 }
 
 /// `'{a,b}'` where an array is meant.
-fn array_literal(expr: &mut Expr) {
+pub(super) fn array_literal(expr: &mut Expr) {
     let Expr::Value(value) = expr else { return };
     let Value::SingleQuotedString(text) = &value.value else { return };
     let Some(inner) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
@@ -310,7 +356,7 @@ fn array_literal(expr: &mut Expr) {
 }
 
 /// A call of a function.
-fn call_of(name: &str, args: Vec<Expr>) -> Expr {
+pub(super) fn call_of(name: &str, args: Vec<Expr>) -> Expr {
     let args = args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)));
     Expr::Function(Function {
         name: ObjectName::from(vec![Ident::new(name)]),

@@ -77,8 +77,12 @@ fn context() -> Arc<Context> {
         session: 7,
         search_path: vec!["public".to_owned()],
         settings: vec![("server_version".to_owned(), "15.0".to_owned(), "")],
+        statements: crate::engine::statements::Statements::default(),
+        cursors: vec![],
         activity: vec![],
         sessions: Arc::default(),
+        locks: Arc::default(),
+        announcements: Arc::default(),
         changes: Arc::default(),
     })
 }
@@ -116,10 +120,13 @@ fn run(sql: &str) -> Result<Vec<String>> {
     Ok(lines)
 }
 
+/// What psql, and what drivers and ORMs ask.
+const STATEMENTS: &str = concat!(include_str!("data/psql.sql"), include_str!("data/tools.sql"));
+
 #[test]
-fn every_statement_of_psql_runs() {
+fn every_statement_of_tools_runs() {
     let mut failures = vec![];
-    for sql in include_str!("data/psql.sql").split(";\n").filter(|sql| !sql.trim().is_empty()) {
+    for sql in STATEMENTS.split(";\n").filter(|sql| !sql.trim().is_empty()) {
         if let Err(error) = run(sql) {
             failures.push(format!("{}: {error}\n{sql}\n", error.state().code()));
         }
@@ -186,6 +193,33 @@ const ANSWERS: &[(&str, &[&str])] = &[
         "SELECT n.nspname FROM pg_namespace n WHERE EXISTS (SELECT 1 FROM pg_class c \
              WHERE c.relnamespace = n.oid AND c.relkind = 'm') AND n.nspname = ANY('{public,x}')",
         &["nspname", "public"],
+    ),
+    (
+        "SELECT (information_schema._pg_expandarray(i.indkey)).n, a.keys FROM pg_index i, \
+             (SELECT conname, unnest(conkey) AS keys FROM pg_constraint WHERE contype = 'p') a",
+        &["n|keys", "1|1"],
+    ),
+    (
+        "SELECT indkey[0], generate_subscripts(indkey, 1) FROM pg_index",
+        &["indkey|generate_subscripts", "1|0"],
+    ),
+    (
+        "SELECT json_build_object('a', 1, 'b', relname, 'c', NULL, 'd', relkind = 'r') \
+             FROM pg_class WHERE relname = 't'",
+        &["json_build_object", "{\"a\" : 1, \"b\" : \"t\", \"c\" : null, \"d\" : true}"],
+    ),
+    (
+        "SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg/_' || '%' ESCAPE '/' ORDER BY 1",
+        &["nspname", "information_schema", "public"],
+    ),
+    (
+        "SELECT attrelid::regclass::text, attnotnull::text, ARRAY[1, NULL]::text \
+             FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum = 1",
+        &["attrelid|attnotnull|array", "t|true|{1,NULL}"],
+    ),
+    (
+        "SELECT word, catcode FROM pg_get_keywords() WHERE word LIKE 'sele%'",
+        &["word|catcode", "select|R"],
     ),
 ];
 

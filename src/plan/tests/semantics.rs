@@ -323,7 +323,8 @@ fn parameters_take_the_type_of_where_they_stand() {
     let sql = "SELECT $4, i FROM numbers WHERE i = $1 AND b > $2 LIMIT $3";
     let select = planner().query(&parse(sql), sql, &[]).expect("it plans");
     let types = [DataType::Int32, DataType::Int64, DataType::Int64, DataType::Utf8];
-    assert_eq!(select.parameters, types);
+    let found: Vec<_> = select.parameters.iter().map(|field| field.data_type().clone()).collect();
+    assert_eq!(found, types);
     let values = [
         ScalarValue::Int32(Some(2)),
         ScalarValue::Int64(Some(1)),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 
 use pgwire::error::PgWireError;
-use pgwire::messages::response::{self, CommandComplete, ReadyForQuery};
+use pgwire::messages::response::{self, CommandComplete, NotificationResponse, ReadyForQuery};
 use pgwire::messages::startup::ParameterStatus;
 use pgwire::messages::{PgWireBackendMessage as Backend, PgWireFrontendMessage as Frontend};
 use tokio::sync::watch;
@@ -13,6 +13,7 @@ use super::connection::Connection;
 use super::failure::{self, Failure};
 use super::portal::{Portal, Statement};
 use crate::engine::cancel::terminated;
+use crate::engine::channel::Notification;
 use crate::engine::{CancelToken, Session, TransactionStatus};
 use crate::error::{Error, Result};
 
@@ -25,7 +26,8 @@ pub(super) struct Client {
     pub(super) connection: Connection,
     pub(super) session: Session,
     pub(super) cancel: CancelToken,
-    pub(super) statements: HashMap<String, Statement>,
+    /// The unnamed statement; those with names are the session's.
+    pub(super) unnamed: Option<Statement>,
     pub(super) portals: HashMap<String, Portal>,
     pub(super) in_message: bool,
 }
@@ -34,8 +36,8 @@ impl Client {
     /// A client that was let in.
     pub(super) fn new(connection: Connection, session: Session) -> Client {
         let cancel = session.cancel_token();
-        let (statements, portals) = (HashMap::new(), HashMap::new());
-        Client { connection, session, cancel, statements, portals, in_message: false }
+        let portals = HashMap::new();
+        Client { connection, session, cancel, unnamed: None, portals, in_message: false }
     }
 
     /// Answers messages until the client leaves, or `closing` becomes true.
@@ -44,10 +46,17 @@ impl Client {
         // After a failed message of the extended protocol all others are ignored up to a Sync.
         let mut skipping = false;
         loop {
+            let idle = !self.in_message && self.session.status() == TransactionStatus::Idle;
             let received = tokio::select! {
                 biased;
                 () = closed(&mut closing) => return self.close().await,
                 () = self.cancel.terminated() => return self.close().await,
+                // In a block they wait for its end.
+                notification = self.session.notified(), if idle => {
+                    self.notify(notification)?;
+                    self.connection.flush().await?;
+                    continue;
+                }
                 received = self.connection.receive() => received,
             };
             let message = match received {
@@ -115,6 +124,9 @@ impl Client {
         let status = match self.session.status() {
             TransactionStatus::Idle => {
                 self.portals.clear();
+                for notification in self.session.take_notifications() {
+                    self.notify(notification)?;
+                }
                 response::TransactionStatus::Idle
             }
             TransactionStatus::Active => response::TransactionStatus::Transaction,
@@ -123,6 +135,13 @@ impl Client {
         self.news()?;
         self.connection.put(Backend::ReadyForQuery(ReadyForQuery::new(status)))?;
         self.connection.flush().await
+    }
+
+    fn notify(&mut self, notification: Notification) -> io::Result<()> {
+        let Notification { session, channel, payload } = notification;
+        let process = i32::try_from(session).unwrap_or(i32::MAX);
+        let response = NotificationResponse::new(process, channel, payload);
+        self.connection.put(Backend::NotificationResponse(response))
     }
 
     /// Notices and changed settings that the client has not been told of.

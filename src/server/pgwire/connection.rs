@@ -10,6 +10,9 @@ use pgwire::messages::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::framing::{Malformed, malformed};
+use crate::error::Error;
+
 /// Bytes of answers collected before they are sent.
 const FLUSH_SIZE: usize = 64 << 10;
 /// Bytes read ahead while a statement runs; a client that has sent more waits.
@@ -21,13 +24,21 @@ pub(super) struct Connection {
     input: BytesMut,
     output: BytesMut,
     context: DecodeContext,
+    /// What is wrong with the last message.
+    malformed: Option<Error>,
 }
 
 impl Connection {
     /// A connection on which nothing has been said yet.
     pub(super) fn new(stream: TcpStream) -> Connection {
         let context = DecodeContext::new(ProtocolVersion::PROTOCOL3_0);
-        Connection { stream, input: BytesMut::new(), output: BytesMut::new(), context }
+        Connection {
+            stream,
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            context,
+            malformed: None,
+        }
     }
 
     /// What the codec expects next.
@@ -38,6 +49,11 @@ impl Connection {
     /// The next message; `None` when the client has gone. Nothing is lost if the future is dropped.
     pub(super) async fn receive(&mut self) -> Result<Option<PgWireFrontendMessage>, PgWireError> {
         loop {
+            if let Some(Malformed { message, size, error }) = malformed(&self.input) {
+                self.input.advance(size);
+                self.malformed = Some(error);
+                return Ok(Some(message));
+            }
             if let Some(message) = PgWireFrontendMessage::decode(&mut self.input, &self.context)? {
                 return Ok(Some(message));
             }
@@ -45,6 +61,14 @@ impl Connection {
                 return Ok(None);
             }
         }
+    }
+
+    /// Fails if the last message was not what it seems.
+    ///
+    /// # Errors
+    /// `08P01`, or `22021` for a statement that is not text.
+    pub(super) fn check_message(&mut self) -> Result<(), Error> {
+        self.malformed.take().map_or(Ok(()), Err)
     }
 
     /// Whether the message that follows, as far as it has arrived, is a Sync.

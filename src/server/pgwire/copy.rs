@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::Pin;
 
+use bytes::BufMut;
 use futures::{Stream, StreamExt};
 use pgwire::error::PgWireError;
 use pgwire::messages::copy::{CopyData, CopyDone, CopyInResponse, CopyOutResponse};
@@ -73,6 +74,23 @@ impl Client {
         }
     }
 
+    /// Adds CopyData messages, one for each row: clients rely on it.
+    fn put_copied(&mut self, chunk: &CopyChunk) -> Result<()> {
+        let out = self.connection.output();
+        out.reserve(chunk.data.len() + chunk.ends.len() * 5);
+        let mut start = 0;
+        for &end in &chunk.ends {
+            let length = i32::try_from(end - start + 4).map_err(|_| {
+                Error::new(SqlState::ProgramLimitExceeded, "a row of COPY is longer than 2 GB")
+            })?;
+            out.put_u8(b'd');
+            out.put_i32(length);
+            out.put_slice(&chunk.data[start..end]);
+            start = end;
+        }
+        Ok(())
+    }
+
     /// Sends formatted rows.
     pub(super) async fn copy_out(
         &mut self,
@@ -98,7 +116,7 @@ impl Client {
             };
             let Some(chunk) = chunk.transpose()? else { break };
             rows += chunk.rows;
-            self.connection.put(Backend::CopyData(CopyData::new(chunk.data)))?;
+            self.put_copied(&chunk)?;
             self.connection.flush_if_large().await?;
         }
         self.connection.put(Backend::CopyDone(CopyDone::new()))?;

@@ -7,7 +7,7 @@ use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::data::{FieldDescription, RowDescription};
 
 use crate::error::{Error, Result, SqlState};
-use crate::types::pg_type::{self, PG_TYPE, PG_TYPMOD};
+use crate::types::pg_type::{self, PG_COLUMN, PG_TABLE, PG_TYPE, PG_TYPMOD};
 
 /// The field for a parameter that the client declares with this OID; `None` for "find out".
 ///
@@ -61,10 +61,11 @@ pub(super) fn rows(schema: &Schema, binary: &[bool]) -> PgWireBackendMessage {
         let array = pg_type::element(field.data_type()).is_some();
         let size = if array { -1 } else { pg_type::of_field(field).size };
         let modifier = field.metadata().get(PG_TYPMOD).and_then(|text| text.parse().ok());
+        let number = |key| field.metadata().get(key).map_or("0", String::as_str);
         FieldDescription::new(
             field.name().clone(),
-            0,
-            0,
+            number(PG_TABLE).parse().unwrap_or(0),
+            number(PG_COLUMN).parse().unwrap_or(0),
             pg_type::oid_of_field(field),
             size,
             modifier.unwrap_or(-1),

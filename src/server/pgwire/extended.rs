@@ -23,15 +23,11 @@ use crate::types::pg_type;
 impl Client {
     /// Parse: plans a statement and keeps it under a name.
     pub(super) async fn parse(&mut self, message: Parse) -> Result<(), Failure> {
+        self.connection.check_message()?;
         let name = message.name.unwrap_or_default();
-        if name.is_empty() {
-            self.statements.remove("");
-        } else if self.statements.contains_key(&name) {
-            return Err(Error::new(
-                SqlState::DuplicatePreparedStatement,
-                format!("prepared statement \"{name}\" already exists"),
-            )
-            .into());
+        match name.is_empty() {
+            true => self.unnamed = None,
+            false => self.session.statement_name_is_free(&name)?,
         }
         let mut statements = self.session.parse(&message.query)?;
         if statements.len() > 1 {
@@ -49,12 +45,19 @@ impl Client {
                 Some(Arc::new(attended(&mut self.connection, prepared).await?))
             }
         };
-        self.statements.insert(name, statement);
+        match name.is_empty() {
+            true => self.unnamed = Some(statement),
+            false => self.session.keep_statement(name, statement, message.query),
+        }
         Ok(self.connection.put(Backend::ParseComplete(ParseComplete::new()))?)
     }
 
     fn statement(&self, name: &str) -> Result<Statement> {
-        self.statements.get(name).cloned().ok_or_else(|| {
+        let statement = match name {
+            "" => self.unnamed.clone(),
+            name => self.session.statement(name),
+        };
+        statement.ok_or_else(|| {
             let message = match name {
                 "" => "unnamed prepared statement does not exist".to_owned(),
                 _ => format!("prepared statement \"{name}\" does not exist"),
@@ -68,7 +71,8 @@ impl Client {
         let statement_name = message.statement_name.as_deref().unwrap_or_default();
         let name = message.portal_name.clone().unwrap_or_default();
         let statement = self.statement(statement_name)?;
-        if !name.is_empty() && self.portals.contains_key(&name) {
+        let taken = self.portals.contains_key(&name) || self.session.cursor_schema(&name).is_some();
+        if !name.is_empty() && taken {
             let text = format!("cursor \"{name}\" already exists");
             return Err(Error::new(SqlState::DuplicateCursor, text).into());
         }
@@ -90,23 +94,26 @@ impl Client {
     /// Describe: the columns of a statement or portal, and a statement's parameters.
     pub(super) fn describe(&mut self, message: &Describe) -> Result<(), Failure> {
         let name = message.name.as_deref().unwrap_or_default();
-        let (statement, formats) = if message.target_type == TARGET_TYPE_BYTE_STATEMENT {
+        let (schema, formats) = if message.target_type == TARGET_TYPE_BYTE_STATEMENT {
             let statement = self.statement(name)?;
             let parameters = statement.iter().flat_map(|prepared| &prepared.params);
             let oids = parameters.map(|field| pg_type::oid_of_field(field)).collect();
             let description = ParameterDescription::new(oids);
             self.connection.put(Backend::ParameterDescription(description))?;
-            (statement, vec![])
+            (statement.and_then(|prepared| prepared.schema.clone()), vec![])
+        } else if let Some(portal) = self.portals.get(name) {
+            let schema = portal.statement.as_ref().and_then(|prepared| prepared.schema.clone());
+            (schema, portal.formats.clone())
         } else {
-            let portal = self.portals.get(name).ok_or_else(|| unknown_portal(name))?;
-            (portal.statement.clone(), portal.formats.clone())
+            // A cursor of SQL is a portal, too.
+            let schema = self.session.cursor_schema(name).ok_or_else(|| unknown_portal(name))?;
+            (Some(schema), vec![])
         };
-        let schema = statement.as_ref().and_then(|prepared| prepared.schema.as_ref());
         let columns = match schema {
             None => Backend::NoData(NoData::new()),
             Some(schema) => {
                 let binary = describe::binary(&formats, schema.fields().len(), "result")?;
-                describe::rows(schema, &binary)
+                describe::rows(&schema, &binary)
             }
         };
         Ok(self.connection.put(columns)?)
@@ -185,9 +192,12 @@ impl Client {
     pub(super) fn close_target(&mut self, message: &Close) -> Result<(), Failure> {
         let name = message.name.as_deref().unwrap_or_default();
         if message.target_type == TARGET_TYPE_BYTE_STATEMENT {
-            self.statements.remove(name);
-        } else {
-            self.portals.remove(name);
+            match name {
+                "" => self.unnamed = None,
+                name => self.session.forget_statement(name),
+            }
+        } else if self.portals.remove(name).is_none() {
+            self.session.close_cursor(name);
         }
         Ok(self.connection.put(Backend::CloseComplete(CloseComplete::new()))?)
     }

@@ -53,6 +53,13 @@ fn fields(severity: &'static str, error: &Error) -> Vec<(u8, String)> {
         (b'H', error.hint_text().map(without_zeros)),
         (b'P', error.position().map(|position| position.to_string())),
     ];
+    if let Some(subject) = error.subject() {
+        fields.push((b's', without_zeros(&subject.schema)));
+        fields.push((b't', without_zeros(&subject.table)));
+        let optional = [(b'c', &subject.column), (b'n', &subject.constraint)];
+        let given = optional.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
+        fields.extend(given.map(|(key, value)| (key, without_zeros(value))));
+    }
     fields.extend(optional.into_iter().filter_map(|(key, value)| Some((key, value?))));
     fields
 }

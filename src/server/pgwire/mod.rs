@@ -9,8 +9,6 @@
 //! A slow client slows its own query down and nothing else: no result is ever collected.
 
 mod auth;
-mod binary_decode;
-mod binary_encode;
 mod cancel;
 mod client;
 mod connection;
@@ -18,6 +16,7 @@ mod copy;
 mod describe;
 mod extended;
 mod failure;
+mod framing;
 mod portal;
 mod rows;
 mod simple;
@@ -29,9 +28,9 @@ pub use startup::{Door, answer};
 
 use crate::error::{Error, SqlState};
 
-/// `22021`-class refusal of text that is not UTF-8.
+/// `22021`: text that is not UTF-8.
 fn invalid_utf8() -> Error {
-    Error::new(SqlState::UntranslatableCharacter, "invalid byte sequence for encoding \"UTF8\"")
+    Error::new(SqlState::CharacterNotInRepertoire, "invalid byte sequence for encoding \"UTF8\"")
 }
 
 #[cfg(test)]

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, new_null_array};
+use arrow::datatypes::{DataType, Field};
 use bytes::Bytes;
 
 use super::rows::Rows;
-use super::{binary_decode, describe, invalid_utf8};
+use super::{describe, invalid_utf8};
 use crate::engine::Prepared;
 use crate::error::{Error, Result, SqlState};
-use crate::types::text::{Style, decode};
+use crate::types::binary;
+use crate::types::text::{self, Style};
 
 /// A statement that was parsed; `None` for an empty one.
 pub(super) type Statement = Option<Arc<Prepared>>;
@@ -68,11 +70,24 @@ pub(super) fn values(
     itertools::zip_eq(&prepared.params, given)
         .map(|(field, (parameter, binary))| match parameter {
             None => Ok(new_null_array(field.data_type(), 1)),
-            Some(bytes) if binary => binary_decode::decode(bytes, field),
-            Some(bytes) => {
-                let text = std::str::from_utf8(bytes).map_err(|_| invalid_utf8())?;
-                decode(&[Some(text)], field, style)
-            }
+            Some(bytes) => value(bytes, binary, field, style),
         })
         .collect()
+}
+
+/// A parameter's value. A numeric keeps its own digits: what it is compared with must not round it.
+fn value(bytes: &[u8], binary: bool, field: &Field, style: &Style) -> Result<ArrayRef> {
+    let numeric = matches!(field.data_type(), DataType::Decimal128(_, _));
+    match (binary, numeric) {
+        (true, true) => binary::decode_numeric(bytes),
+        (true, false) => binary::decode(&[Some(bytes)], field),
+        (false, numeric) => {
+            let text = std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
+            let text = text.ok_or_else(invalid_utf8)?;
+            match numeric {
+                true => text::decode_numeric(text),
+                false => text::decode(&[Some(text)], field, style),
+            }
+        }
+    }
 }

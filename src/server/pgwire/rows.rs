@@ -8,11 +8,11 @@ use arrow::datatypes::SchemaRef;
 use bytes::BufMut;
 use futures::StreamExt;
 
-use super::binary_encode;
 use super::connection::Connection;
 use super::failure::Failure;
 use crate::engine::{CancelToken, RowStream};
 use crate::error::{Error, Result, SqlState};
+use crate::types::binary;
 use crate::types::text::{Cells, Style, encode};
 
 /// Rows encoded at a time: few enough to stay in cache and to notice a cancel soon.
@@ -112,7 +112,7 @@ impl Rows {
             // The response's schema says what the types mean; batches may have lost it.
             let field = self.schema.fields().get(index).unwrap_or(&schema.fields()[index]);
             columns.push(match self.binary[index] {
-                true => binary_encode::encode(column, field)?,
+                true => binary::encode(column, field)?,
                 false => encode(column, field, &self.style)?,
             });
         }

@@ -14,8 +14,9 @@ impl Client {
     /// Answers a Query message. Several statements are one implicit transaction: a failure undoes
     /// those before it.
     pub(super) async fn query(&mut self, text: &str) -> Result<(), Failure> {
+        self.connection.check_message()?;
         self.portals.remove("");
-        self.statements.remove("");
+        self.unnamed = None;
         let statements = self.session.parse(text)?;
         if statements.is_empty() {
             self.connection.put(Backend::EmptyQueryResponse(EmptyQueryResponse::new()))?;

@@ -403,6 +403,8 @@ fn the_rest_is_read() {
         "close all",
         "discard all",
         "unlisten *",
+        "listen a",
+        "notify a, 'b'",
         "reset all",
         "reset x.y",
         "set x.y = 'z'",

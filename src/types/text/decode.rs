@@ -166,6 +166,22 @@ fn finite_if_written_so<T>(value: T, infinite: bool, text: &str, type_name: &str
     Ok(value)
 }
 
+/// Reads a numeric with the digits that are written.
+///
+/// # Errors
+/// `22P02` if it is not one, `22003` if it has too many digits.
+pub fn decode_numeric(text: &str) -> Result<ArrayRef> {
+    let (mantissa, exponent) =
+        text.trim().split_once(['e', 'E']).unwrap_or_else(|| (text.trim(), "0"));
+    let digits = mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    let exponent: i64 = exponent.parse().unwrap_or(0);
+    let scale = i64::try_from(digits).unwrap_or(37).saturating_sub(exponent).clamp(0, 37);
+    let scale = i8::try_from(scale).expect("it is at most 37");
+    let value = numeric(text, 38, scale)?;
+    let array = PrimitiveArray::<Decimal128Type>::from_iter([Some(value)]);
+    Ok(Arc::new(array.with_precision_and_scale(38, scale)?))
+}
+
 /// Digits with an optional point and exponent, rounded half away from zero to `scale`.
 fn numeric(text: &str, precision: u8, scale: i8) -> Result<i128> {
     let bad = || invalid("numeric", text);

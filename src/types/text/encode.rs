@@ -37,9 +37,8 @@ pub fn encode(array: &ArrayRef, field: &Field, style: &Style) -> Result<Cells> {
         DataType::Float64 => each(array.as_primitive::<Float64Type>(), |value, out| {
             encode_number::float8(value, style.float_digits_lost, out);
         }),
-        DataType::Decimal128(precision, scale) => {
-            let bare = (*precision, *scale) == (38, 10)
-                && !field.metadata().contains_key(pg_type::PG_TYPMOD);
+        DataType::Decimal128(_, scale) => {
+            let bare = is_bare_numeric(array.data_type(), field);
             each(array.as_primitive::<Decimal128Type>(), |value, out| {
                 encode_number::numeric(value, *scale, bare, out);
             })
@@ -74,6 +73,11 @@ pub fn encode(array: &ArrayRef, field: &Field, style: &Style) -> Result<Cells> {
         DataType::Struct(fields) => encode_composite::record(array.as_struct(), fields, style)?,
         other => return Err(Error::unsupported(format!("showing values of type {other}"))),
     })
+}
+
+/// Whether a column is a numeric without a declared scale, whose zeros at the end do not count.
+pub fn is_bare_numeric(data_type: &DataType, field: &Field) -> bool {
+    *data_type == DataType::Decimal128(38, 10) && !field.metadata().contains_key(pg_type::PG_TYPMOD)
 }
 
 /// Brings a column to the one Arrow type that stands for its Postgres type, so that encoders have

@@ -15,8 +15,8 @@ mod encode_time;
 mod json;
 mod timezone;
 
-pub use decode::{decode, precision, to_precision};
-pub use encode::{canonical, each, encode};
+pub use decode::{decode, decode_numeric, precision, to_precision};
+pub use encode::{canonical, each, encode, is_bare_numeric};
 pub use timezone::Timezone;
 
 use arrow::buffer::NullBuffer;

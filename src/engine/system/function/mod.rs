@@ -2,10 +2,13 @@
 //! queries are small, and what counts is that every overload is there.
 
 mod catalog;
+mod json;
+mod lock;
 mod name;
 mod privilege;
 mod session;
 mod types;
+mod waiting;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -32,6 +35,7 @@ pub(super) const OWNER: &str = "millstream";
 /// The arguments of one call, as texts.
 pub(super) struct Arguments<'a> {
     cells: &'a [Cells],
+    types: &'a [DataType],
     row: usize,
 }
 
@@ -51,6 +55,11 @@ impl Arguments<'_> {
         self.text(index)?.parse().ok()
     }
 
+    /// The type of an argument.
+    pub(super) fn data_type(&self, index: usize) -> &DataType {
+        self.types.get(index).unwrap_or(&DataType::Null)
+    }
+
     /// How many there are.
     pub(super) fn count(&self) -> usize {
         self.cells.len()
@@ -60,34 +69,52 @@ impl Arguments<'_> {
 /// Result of a call, as text; `None` for null.
 type Body = fn(&Context, &Arguments<'_>) -> Result<Option<String>>;
 
-/// A function: its name, what it returns (an array of it if `array`), what it does.
+/// A function: its name, what it returns and in which shape, what it does.
 pub(super) struct Definition {
     name: &'static str,
     returns: PgType,
-    array: bool,
+    shape: Shape,
     body: Body,
 }
 
+/// What a function makes of values of its type.
+enum Shape {
+    /// One.
+    Scalar,
+    /// An array.
+    Array,
+    /// An array of records of a value and its number.
+    Numbered,
+}
+
 const fn scalar(name: &'static str, returns: PgType, body: Body) -> Definition {
-    Definition { name, returns, array: false, body }
+    Definition { name, returns, shape: Shape::Scalar, body }
 }
 
 const fn array(name: &'static str, returns: PgType, body: Body) -> Definition {
-    Definition { name, returns, array: true, body }
+    Definition { name, returns, shape: Shape::Array, body }
+}
+
+const fn numbered(name: &'static str, returns: PgType, body: Body) -> Definition {
+    Definition { name, returns, shape: Shape::Numbered, body }
 }
 
 fn definitions() -> impl Iterator<Item = &'static Definition> {
-    [session::ALL, catalog::ALL, name::ALL, types::ALL, privilege::ALL].into_iter().flatten()
+    [session::ALL, catalog::ALL, name::ALL, types::ALL, privilege::ALL, lock::ALL, json::ALL]
+        .into_iter()
+        .flatten()
 }
 
 /// Names of the functions that clients may call.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    definitions().map(|definition| definition.name).filter(|name| !name.starts_with("__"))
+    let names = definitions().map(|definition| definition.name).chain(waiting::names());
+    names.filter(|name| !name.starts_with("__"))
 }
 
 /// Whether there is a function of this name.
 pub(super) fn exists(name: &str) -> bool {
     definitions().any(|definition| definition.name == name)
+        || waiting::names().any(|waiting| waiting == name)
 }
 
 /// All functions, bound to a statement's context.
@@ -97,6 +124,7 @@ pub(super) fn all(context: &Arc<Context>) -> Vec<Arc<ScalarUDF>> {
             let function = Function { definition, context: Arc::clone(context) };
             Arc::new(ScalarUDF::new_from_impl(function))
         })
+        .chain(waiting::all(context))
         .collect()
 }
 
@@ -108,9 +136,18 @@ struct Function {
 impl Function {
     fn field(&self) -> Field {
         let scalar = pg_type::arrow_type(self.definition.returns);
-        let data_type = match self.definition.array {
-            true => DataType::new_list(scalar, true),
-            false => scalar,
+        let data_type = match self.definition.shape {
+            Shape::Scalar => scalar,
+            Shape::Array => DataType::new_list(scalar, true),
+            Shape::Numbered => {
+                let number = pg_type::arrow_type(pg_type::INT4);
+                let fields = vec![Field::new("x", scalar, true), Field::new("n", number, true)];
+                return Field::new(
+                    self.definition.name,
+                    DataType::new_list(DataType::Struct(fields.into()), true),
+                    true,
+                );
+            }
         };
         let metadata =
             [(pg_type::PG_TYPE.to_owned(), self.definition.returns.name.to_owned())].into();
@@ -124,7 +161,12 @@ impl Function {
                 encode(array, &Field::new("", array.data_type().clone(), true), &Style::default())
             })
             .collect::<Result<Vec<Cells>>>()?;
-        let call = |row| (self.definition.body)(&self.context, &Arguments { cells: &cells, row });
+        let types: Vec<DataType> =
+            arguments.iter().map(|array| array.data_type().clone()).collect();
+        let call = |row| {
+            let arguments = Arguments { cells: &cells, types: &types, row };
+            (self.definition.body)(&self.context, &arguments)
+        };
         let texts = (0..rows).map(call).collect::<Result<Vec<Option<String>>>>()?;
         let texts: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
         decode(&texts, &self.field(), &Style::default())
@@ -141,9 +183,10 @@ impl ScalarUDFImpl for Function {
         static VOLATILE: std::sync::OnceLock<Signature> = std::sync::OnceLock::new();
         let (any, volatility) = match self.definition.name {
             // They do something: once for every row, and never while planning.
-            "set_config" | "pg_cancel_backend" | "pg_terminate_backend" => {
+            "set_config" | "pg_notify" | "pg_cancel_backend" | "pg_terminate_backend" => {
                 (&VOLATILE, Volatility::Volatile)
             }
+            name if name.contains("advisory") => (&VOLATILE, Volatility::Volatile),
             _ => (&STABLE, Volatility::Stable),
         };
         any.get_or_init(|| {

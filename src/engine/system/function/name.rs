@@ -114,7 +114,7 @@ fn qualified(context: &Context, oid: u32) -> Option<QualifiedName> {
     if let Some(object) = context.catalog.get(crate::types::ObjectId(oid)) {
         return object.relation_name().cloned();
     }
-    if let Some(layout) = layout::all().values().find(|layout| layout.oid == oid) {
+    if let Some(layout) = layout::relations().find(|layout| layout.oid == oid) {
         return Some(QualifiedName::new(layout.schema, layout.name));
     }
     let mut keyed = objects::keyed_tables(&context.catalog);

@@ -1,12 +1,15 @@
 //! What a session is told of itself and of the server.
 
-use super::{Arguments, Definition, OWNER, array, boolean, elements, scalar};
+use arrow::datatypes::DataType;
+
+use super::{Arguments, Definition, OWNER, array, boolean, elements, numbered, scalar};
 use crate::engine::activity::Activity;
+use crate::engine::channel::Action;
 use crate::engine::system::context::Context;
 use crate::engine::system::objects;
 use crate::error::{Error, Result, SqlState};
 use crate::types::name::{quote, quote_literal};
-use crate::types::pg_type::{BOOL, INT4, INT8, NAME, TEXT};
+use crate::types::pg_type::{BOOL, INT4, INT8, NAME, TEXT, VOID};
 
 pub(super) const ALL: &[Definition] = &[
     scalar("version", TEXT, |context, _| {
@@ -37,6 +40,12 @@ pub(super) const ALL: &[Definition] = &[
     scalar("pg_backend_pid", INT4, |context, _| Ok(Some(context.session.to_string()))),
     scalar("current_setting", TEXT, current_setting),
     scalar("set_config", TEXT, set_config),
+    scalar("pg_notify", VOID, |context, arguments| {
+        let (channel, payload) = (arguments.text(0), arguments.text(1));
+        let action = Action::notify(channel.unwrap_or_default(), payload.unwrap_or_default())?;
+        context.announcements.lock().push(action);
+        Ok(Some(String::new()))
+    }),
     scalar("pg_cancel_backend", BOOL, |context, arguments| {
         on_session(context, arguments, |sessions, id| sessions.cancel(id))
     }),
@@ -76,6 +85,31 @@ pub(super) const ALL: &[Definition] = &[
     }),
     scalar("pg_size_pretty", TEXT, |_, arguments| Ok(arguments.number(0).map(size_pretty))),
     scalar("array_to_string", TEXT, array_to_string),
+    scalar("__text", TEXT, |_, arguments| {
+        Ok(match (arguments.text(0), arguments.data_type(0)) {
+            (Some(text), DataType::Boolean) => {
+                Some(if text == "t" { "true" } else { "false" }.to_owned())
+            }
+            (text, _) => text.map(str::to_owned),
+        })
+    }),
+    array("__subscripts", INT4, |_, arguments| {
+        let (Some(array), Some(first)) = (arguments.text(0), arguments.number(1)) else {
+            return Ok(None);
+        };
+        let count = i64::try_from(elements(array)?.len()).unwrap_or(0);
+        let subscripts: Vec<String> =
+            (first..first + count).map(|subscript| subscript.to_string()).collect();
+        Ok(Some(format!("{{{}}}", subscripts.join(","))))
+    }),
+    numbered("__expandarray", INT8, |_, arguments| {
+        let Some(array) = arguments.text(0) else { return Ok(None) };
+        let record = |(index, value): (usize, Option<String>)| {
+            format!("\"({},{})\"", value.unwrap_or_default(), index + 1)
+        };
+        let records: Vec<String> = elements(array)?.into_iter().enumerate().map(record).collect();
+        Ok(Some(format!("{{{}}}", records.join(","))))
+    }),
     scalar("array_upper", INT4, |_, arguments| bound(arguments, true)),
     scalar("array_lower", INT4, |_, arguments| bound(arguments, false)),
 ];

@@ -95,7 +95,7 @@ pub(super) fn pg_attribute(context: &Context, table: &mut Table) {
 
 /// The columns of the system's own relations.
 pub(super) fn system_pg_attribute(table: &mut Table) {
-    for layout in layout::all().values() {
+    for layout in layout::relations() {
         for (index, column) in layout.columns.iter().enumerate() {
             let mut attribute = plain(layout.oid, index + 1, column.name, column.type_oid(), -1);
             attribute.not_null = column.not_null;

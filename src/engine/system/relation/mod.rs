@@ -4,6 +4,7 @@ mod column;
 mod constraint;
 mod information_schema;
 mod object;
+mod own;
 mod server;
 
 use super::context::Context;
@@ -44,6 +45,9 @@ pub(super) fn fill(context: &Context, table: &mut Table, layout: &Layout) {
         "pg_user" | "pg_shadow" => server::pg_user,
         "pg_settings" => server::pg_settings,
         "pg_stat_activity" => server::pg_stat_activity,
+        "pg_prepared_statements" => own::pg_prepared_statements,
+        "pg_cursors" => own::pg_cursors,
+        "pg_locks" => own::pg_locks,
         _ => return,
     };
     fill(context, table);

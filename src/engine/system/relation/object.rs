@@ -72,7 +72,7 @@ pub(super) fn pg_class(context: &Context, table: &mut Table) {
 
 /// The system's own relations.
 pub(super) fn system_pg_class(table: &mut Table) {
-    for layout in layout::all().values() {
+    for layout in layout::relations() {
         table.push(&[
             ("oid", &layout.oid),
             ("relname", &layout.name),

@@ -1,15 +1,17 @@
 //! Columns in Postgres's binary format, which drivers ask for.
 
+use std::ops::Range;
+
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray};
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Field, FieldRef, Fields, Float32Type, Float64Type,
-    Int16Type, Int32Type, Int64Type, IntervalMonthDayNanoType, Time64MicrosecondType,
+    DataType, Date32Type, Decimal128Type, Field, Fields, Float32Type, Float64Type, Int16Type,
+    Int32Type, Int64Type, IntervalMonthDayNanoType, Time64MicrosecondType,
     TimestampMicrosecondType,
 };
 
 use crate::error::{Error, Result};
 use crate::types::pg_type;
-use crate::types::text::{Cells, Style, canonical, each, encode as encode_text};
+use crate::types::text::{Cells, Style, canonical, each, encode as encode_text, is_bare_numeric};
 
 /// Days from 1970-01-01 to 2000-01-01, where Postgres counts from.
 pub(super) const EPOCH_DAYS: i32 = 10_957;
@@ -24,7 +26,10 @@ macro_rules! big_endian {
 }
 
 /// Encodes a column in binary.
-pub(super) fn encode(array: &ArrayRef, field: &Field) -> Result<Cells> {
+///
+/// # Errors
+/// `0A000` for values that have no binary form here.
+pub fn encode(array: &ArrayRef, field: &Field) -> Result<Cells> {
     let array = &canonical(array)?;
     Ok(match array.data_type() {
         DataType::Null => encode_text(array, field, &Style::default())?,
@@ -35,8 +40,11 @@ pub(super) fn encode(array: &ArrayRef, field: &Field) -> Result<Cells> {
         DataType::Float32 => big_endian!(array, Float32Type),
         DataType::Float64 => big_endian!(array, Float64Type),
         DataType::Decimal128(_, scale) => {
+            // As in text: a column without a declared scale shows the digits that count.
+            let bare = is_bare_numeric(array.data_type(), field);
             each(array.as_primitive::<Decimal128Type>(), |value, out| {
-                numeric(value, *scale, out);
+                let (value, scale) = if bare { trimmed(value, *scale) } else { (value, *scale) };
+                numeric(value, scale, out);
             })
         }
         DataType::Utf8 => {
@@ -78,7 +86,7 @@ pub(super) fn encode(array: &ArrayRef, field: &Field) -> Result<Cells> {
                 out.extend(value.months.to_be_bytes());
             })
         }
-        DataType::List(item) => list(array.as_list::<i32>(), item, field)?,
+        DataType::List(_) => list(array.as_list::<i32>(), field)?,
         DataType::Struct(fields) => record(array.as_struct(), fields)?,
         other => {
             return Err(Error::unsupported(format!("sending values of type {other} in binary")));
@@ -95,6 +103,15 @@ fn int8(array: &ArrayRef, field: &Field) -> Result<Cells> {
     #[expect(clippy::cast_possible_truncation, reason = "object ids are 32 bits")]
     #[expect(clippy::cast_sign_loss, reason = "object ids are not negative")]
     Ok(each(values, |value, out| out.extend((value as u32).to_be_bytes())))
+}
+
+/// The same number with as few digits after the point as it needs.
+fn trimmed(mut value: i128, mut scale: i8) -> (i128, i8) {
+    while scale > 0 && value % 10 == 0 {
+        value /= 10;
+        scale -= 1;
+    }
+    (value, scale)
 }
 
 /// Digits to the base 10000, those before the point and those after it apart.
@@ -150,38 +167,57 @@ fn put_cell(cell: Option<&[u8]>, out: &mut Vec<u8>) {
     }
 }
 
-/// One dimension: dimensions, whether there are nulls, element type, length, lower bound, elements.
-/// Arrays of arrays are flattened to one array of several dimensions.
-fn list(array: &ListArray, item: &FieldRef, outer: &Field) -> Result<Cells> {
-    let oid = pg_type::of_field(outer).oid;
-    let item =
-        Field::new("item", item.data_type().clone(), true).with_metadata(outer.metadata().clone());
-    if pg_type::element(item.data_type()).is_some() {
-        return Err(Error::unsupported("an array of several dimensions in binary")
-            .hint("Ask for the column in text format, or cast it to text."));
+/// Dimensions, whether there are nulls, element type, length and lower bound of each dimension, elements.
+/// Arrays of arrays are one array of several dimensions.
+fn list(array: &ListArray, outer: &Field) -> Result<Cells> {
+    let mut levels = vec![array];
+    while let Some(inner) = levels[levels.len() - 1].values().as_list_opt::<i32>() {
+        levels.push(inner);
     }
-    let parts = encode(array.values(), &item)?;
+    let leaves = levels[levels.len() - 1].values();
+    let item = Field::new("item", leaves.data_type().clone(), true)
+        .with_metadata(outer.metadata().clone());
+    let parts = encode(leaves, &item)?;
     let mut cells = Cells::with_capacity(array.len(), array.nulls());
-    let offsets = array.value_offsets();
-    let index = |offset: i32| usize::try_from(offset).expect("offsets are not negative");
     for row in 0..array.len() {
         if array.is_valid(row) {
-            let range = index(offsets[row])..index(offsets[row + 1]);
+            let (lengths, range) = shape(&levels, row)?;
             let out = cells.bytes_mut();
+            put_size(out, lengths.len());
             let nulls = range.clone().any(|part| parts.get(part).is_none());
-            let dimensions = i32::from(!range.is_empty());
-            out.extend(dimensions.to_be_bytes());
             out.extend(i32::from(nulls).to_be_bytes());
-            out.extend(oid.to_be_bytes());
-            if !range.is_empty() {
-                put_size(out, range.len());
+            out.extend(pg_type::of_field(outer).oid.to_be_bytes());
+            for length in lengths {
+                put_size(out, length);
                 out.extend(1_i32.to_be_bytes());
-                range.for_each(|part| put_cell(parts.get(part), out));
             }
+            range.for_each(|part| put_cell(parts.get(part), out));
         }
         cells.finish();
     }
     Ok(cells)
+}
+
+/// The length of each dimension of an array, none if it is empty, and where its elements stand.
+fn shape(levels: &[&ListArray], row: usize) -> Result<(Vec<usize>, Range<usize>)> {
+    let index = |offset: i32| usize::try_from(offset).expect("offsets are not negative");
+    let mut range = row..row + 1;
+    let mut lengths = Vec::with_capacity(levels.len());
+    for level in levels {
+        let offsets = level.value_offsets();
+        let length = |part: usize| index(offsets[part + 1]) - index(offsets[part]);
+        let first = length(range.start);
+        if range.clone().any(|part| level.is_null(part) || length(part) != first) {
+            return Err(Error::unsupported("an array of arrays of unequal length in binary")
+                .hint("Ask for the column in text format, or cast it to text."));
+        }
+        range = index(offsets[range.start])..index(offsets[range.end]);
+        lengths.push(first);
+        if range.is_empty() {
+            return Ok((vec![], range));
+        }
+    }
+    Ok((lengths, range))
 }
 
 fn record(array: &StructArray, fields: &Fields) -> Result<Cells> {
