@@ -91,19 +91,26 @@ fn is_vector(expr: &Expr) -> bool {
 
 /// Columns of records, and subscripts of vectors.
 pub(super) fn access(root: &Expr, chain: &mut [AccessExpr]) -> Option<Expr> {
-    match chain {
-        [AccessExpr::Dot(Expr::Identifier(column))] => {
+    let (last, before) = chain.split_last_mut()?;
+    match last {
+        AccessExpr::Dot(Expr::Identifier(column)) if before.is_empty() => {
             let column = Expr::value(Value::SingleQuotedString(column.value.to_lowercase()));
             Some(call_of("get_field", vec![unnested(root).clone(), column]))
         }
-        [AccessExpr::Subscript(Subscript::Index { index })] if is_vector(root) => {
-            let one = Expr::value(Value::Number("1".to_owned(), false));
-            let written = Expr::Nested(Box::new(index.clone()));
-            *index = Expr::BinaryOp {
-                left: Box::new(written),
-                op: BinaryOperator::Plus,
-                right: Box::new(one),
+        AccessExpr::Subscript(Subscript::Index { index }) => {
+            let array = match before.last() {
+                Some(AccessExpr::Dot(column)) => column,
+                _ => root,
             };
+            if is_vector(array) {
+                let one = Expr::value(Value::Number("1".to_owned(), false));
+                let written = Expr::Nested(Box::new(index.clone()));
+                *index = Expr::BinaryOp {
+                    left: Box::new(written),
+                    op: BinaryOperator::Plus,
+                    right: Box::new(one),
+                };
+            }
             None
         }
         _ => None,

@@ -76,7 +76,9 @@ fn context() -> Arc<Context> {
         database: "millstream".to_owned(),
         session: 7,
         search_path: vec!["public".to_owned()],
-        settings: vec![("server_version".to_owned(), "15.0".to_owned(), "")],
+        settings: [("server_version", "15.0"), ("default_table_access_method", "heap")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned(), ""))
+            .to_vec(),
         statements: crate::engine::statements::Statements::default(),
         cursors: vec![],
         activity: vec![],
@@ -200,8 +202,8 @@ const ANSWERS: &[(&str, &[&str])] = &[
         &["n|keys", "1|1"],
     ),
     (
-        "SELECT indkey[0], generate_subscripts(indkey, 1) FROM pg_index",
-        &["indkey|generate_subscripts", "1|0"],
+        "SELECT i.indkey[0] AS first, generate_subscripts(i.indkey, 1) FROM pg_index i",
+        &["first|generate_subscripts", "1|0"],
     ),
     (
         "SELECT json_build_object('a', 1, 'b', relname, 'c', NULL, 'd', relkind = 'r') \
