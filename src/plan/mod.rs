@@ -26,6 +26,7 @@ mod by_key;
 pub mod changelog;
 pub mod check;
 mod conversion;
+mod decorrelate;
 mod error;
 pub mod explain;
 mod expression;

@@ -33,6 +33,7 @@ use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast;
 
 use super::analyze::{PostgresCasts, TypeLiterals};
+use super::decorrelate::decorrelate;
 use super::lower::{Lowering, holds_subquery};
 use super::operator::OperatorPlanner;
 use super::relation::{Body, RelationSource, Relations};
@@ -117,6 +118,7 @@ impl Planner {
         let plan = self.logical(query, text, parameters)?;
         let plan = set_operation::expand(window::expand(plan)?)?;
         let plan = subquery::single_values(plan, false)?;
+        let plan = decorrelate(plan, &self.row_number())?;
         let plan = zone::zoned(self.analyzed(plan, text)?, self.timezone)?;
         let schema = origin::with_origins(visible_schema(plan.schema().inner()), &plan);
         Ok(Select {
@@ -156,6 +158,7 @@ impl Planner {
     /// What is wrong with the query, or (`0A000`) what in it cannot be maintained.
     pub fn view(&self, query: &ast::Query, text: &str) -> Result<ViewPlan> {
         let plan = subquery::single_values(self.logical(query, text, &[])?, true)?;
+        let plan = decorrelate(plan, &self.row_number())?;
         let analyzed = self.analyzed(plan, text)?;
         if zone::zoned(analyzed.clone(), self.timezone)? != analyzed {
             return Err(Error::unsupported("a view that depends on the session's time zone")

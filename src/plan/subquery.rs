@@ -6,11 +6,11 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ExprSchema, Result as DataFusionResult, ScalarValue};
 use datafusion::functions_aggregate::expr_fn::count;
-use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison, SetQuantifier};
 use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction_owned};
 use datafusion::logical_expr::{
     BinaryExpr, Distinct, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator,
-    Subquery, lit, when,
+    Subquery, binary_expr, lit, when,
 };
 
 use super::function::single_value;
@@ -155,22 +155,17 @@ fn existences(x: &Expr, subquery: &Subquery, schema: &DFSchema) -> DataFusionRes
     let y = Expr::Column(subquery.subquery.schema().columns().swap_remove(0));
     let outer = outer(x.clone(), schema)?;
     let mut equal = exists(subquery, Some(outer.clone().eq(y.clone())))?;
-    if let Expr::Exists(Exists { subquery, .. }) = &mut equal {
-        outer.apply(|part| {
-            if let Expr::OuterReferenceColumn(_, _) = part {
-                subquery.outer_ref_columns.push(part.clone());
-            }
-            Ok(TreeNodeRecursion::Continue)
-        })?;
-    }
+    refer(&mut equal, &outer)?;
     Ok([equal, exists(subquery, Some(y.is_null()))?])
 }
 
 /// `x IN (SELECT y …)` by existence: true if some `y` equals `x`; else null if some `y` is null, or
 /// `x` is and there is any `y`; else false.
-fn known_in(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>> {
-    let Expr::InSubquery(InSubquery { expr: x, subquery, negated }) = expr else {
-        return Ok(Transformed::no(expr));
+pub(super) fn known_in(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>> {
+    let (x, subquery, negated) = match expr {
+        Expr::InSubquery(InSubquery { expr: x, subquery, negated }) => (x, subquery, negated),
+        Expr::SetComparison(comparison) => return known_comparison(&comparison, schema),
+        other => return Ok(Transformed::no(other)),
     };
     let [equal, mut unknown] = existences(&x, &subquery, schema)?;
     if x.nullable(schema)? {
@@ -180,6 +175,42 @@ fn known_in(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>
         .when(unknown, Expr::Literal(ScalarValue::Boolean(None), None))
         .otherwise(lit(negated))?;
     Ok(Transformed::yes(known))
+}
+
+/// `x op ANY (SELECT y …)` by existence: true if it holds for some `y`; else null if it is null for some;
+/// else false. `ALL` is the other way round.
+fn known_comparison(
+    comparison: &SetComparison,
+    schema: &DFSchema,
+) -> DataFusionResult<Transformed<Expr>> {
+    let SetComparison { expr: x, subquery, op, quantifier } = comparison;
+    let y = Expr::Column(subquery.subquery.schema().columns().swap_remove(0));
+    let x = outer(x.as_ref().clone(), schema)?;
+    let holds = binary_expr(x.clone(), *op, y);
+    let any = matches!(quantifier, SetQuantifier::Any);
+    let decides = if any { holds.clone() } else { Expr::Not(Box::new(holds.clone())) };
+    let mut decided = exists(subquery, Some(decides))?;
+    let mut unknown = exists(subquery, Some(holds.is_null()))?;
+    for existence in [&mut decided, &mut unknown] {
+        refer(existence, &x)?;
+    }
+    let known = when(decided, lit(any))
+        .when(unknown, Expr::Literal(ScalarValue::Boolean(None), None))
+        .otherwise(lit(!any))?;
+    Ok(Transformed::yes(known))
+}
+
+/// Notes that an existence refers to the outer columns of `x`.
+fn refer(existence: &mut Expr, x: &Expr) -> DataFusionResult<()> {
+    if let Expr::Exists(Exists { subquery, .. }) = existence {
+        x.apply(|part| {
+            if let Expr::OuterReferenceColumn(_, _) = part {
+                subquery.outer_ref_columns.push(part.clone());
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+    }
+    Ok(())
 }
 
 /// Whether rows of `subquery` satisfy `condition`.
@@ -208,7 +239,7 @@ fn outer(expr: Expr, schema: &DFSchema) -> DataFusionResult<Expr> {
 }
 
 /// `EXISTS` as a scalar subquery, which DataFusion decorrelates in a select list too.
-fn exists_as_count(expr: Expr) -> DataFusionResult<Transformed<Expr>> {
+pub(super) fn exists_as_count(expr: Expr) -> DataFusionResult<Transformed<Expr>> {
     let Expr::Exists(Exists { subquery, negated }) = expr else {
         return Ok(Transformed::no(expr));
     };
