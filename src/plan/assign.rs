@@ -61,7 +61,8 @@ trait ZipShortest: Iterator + Sized {
 
 impl<I: Iterator> ZipShortest for I {}
 
-fn type_literal(expr: &mut ast::Expr, target: &Field) {
+/// A literal or parameter that becomes a value of `target`, typed as that.
+pub(crate) fn type_literal(expr: &mut ast::Expr, target: &Field) {
     let unknown = match expr {
         ast::Expr::Value(value) => matches!(
             value.value,

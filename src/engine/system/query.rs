@@ -36,7 +36,7 @@ pub fn owns(query: &Query) -> bool {
     let _complete = query.visit(&mut Walk(&mut names));
     let common = &names.common;
     let stored = |name: &&Vec<String>| {
-        !(name.len() == 1 && common.contains(&name[0])) && !is_table_function(name)
+        !(is_table_function(name) || name.len() == 1 && common.contains(&name[0]))
     };
     let mut relations = names.relations.iter().filter(stored).peekable();
     if relations.peek().is_none() {

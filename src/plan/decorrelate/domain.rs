@@ -32,7 +32,8 @@ impl Domain {
             return Ok(None);
         }
         let columns = outer.iter().enumerate();
-        let columns = columns.map(|(n, column)| Expr::Column(column.clone()).alias(format!("c{n}")));
+        let columns =
+            columns.map(|(n, column)| Expr::Column(column.clone()).alias(format!("c{n}")));
         let base = LogicalPlanBuilder::from(input.clone())
             .project(columns.collect::<Vec<_>>())?
             .distinct()?
@@ -124,9 +125,7 @@ impl Domain {
         let rename = |expr: Expr| {
             expr.transform_down(|part| match part {
                 Expr::OuterReferenceColumn(field, column) => Ok(match self.find(&column) {
-                    Some(own) => {
-                        Transformed::yes(Expr::OuterReferenceColumn(field, own.clone()))
-                    }
+                    Some(own) => Transformed::yes(Expr::OuterReferenceColumn(field, own.clone())),
                     None => Transformed::no(Expr::OuterReferenceColumn(field, column)),
                 }),
                 other => Ok(Transformed::no(other)),
@@ -140,8 +139,9 @@ impl Domain {
                 let (qualifier, name) = expr.qualified_name();
                 let changed = rename(expr)?;
                 Ok(match changed.transformed && named {
-                    true => changed
-                        .update_data(|expr| expr.unalias().alias_qualified(qualifier, name)),
+                    true => {
+                        changed.update_data(|expr| expr.unalias().alias_qualified(qualifier, name))
+                    }
                     false => changed,
                 })
             })

@@ -34,6 +34,7 @@ use datafusion::logical_expr::{
 };
 
 use self::domain::{Domain, outer_columns};
+use super::function::SINGLE_VALUE;
 use super::subquery;
 use crate::error::{Error, Result};
 
@@ -45,8 +46,40 @@ pub(crate) fn decorrelate(
     if outer_columns(&plan)?.is_empty() {
         return Ok(plan);
     }
+    refuse_outer_aggregates(&plan)?;
     let decorrelator = Decorrelator { row_number, named: Cell::new(0) };
     Ok(decorrelator.plan(plan)?.data)
+}
+
+/// An aggregate over nothing but columns of the query around is one of that query, in SQL.
+fn refuse_outer_aggregates(plan: &LogicalPlan) -> Result<()> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        let LogicalPlan::Aggregate(aggregate) = node else {
+            return Ok(TreeNodeRecursion::Continue);
+        };
+        for call in &aggregate.aggr_expr {
+            let Expr::AggregateFunction(call) = call.clone().unalias() else { continue };
+            if call.func.name() == SINGLE_VALUE {
+                continue;
+            }
+            let (mut own, mut outer) = (false, false);
+            for arg in &call.params.args {
+                arg.apply(|part| {
+                    own |= matches!(part, Expr::Column(_));
+                    outer |= matches!(part, Expr::OuterReferenceColumn(_, _));
+                    Ok(TreeNodeRecursion::Continue)
+                })?;
+            }
+            found |= outer && !own;
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    match found {
+        false => Ok(()),
+        true => Err(Error::unsupported("an aggregate of the query around a subquery")
+            .hint("Compute the aggregate in a subquery in FROM and refer to it by its alias.")),
+    }
 }
 
 struct Decorrelator<'a> {
@@ -70,9 +103,9 @@ impl Decorrelator<'_> {
         let plan = plan.data.map_subqueries(|inner| self.plan(inner))?;
         let plan = if below { plan.data.recompute_schema()? } else { plan.data };
         let lateral = match &plan {
-            LogicalPlan::Join(join) => join.right.exists(|node| {
-                Ok(matches!(node, LogicalPlan::Subquery(_)))
-            })?,
+            LogicalPlan::Join(join) => {
+                join.right.exists(|node| Ok(matches!(node, LogicalPlan::Subquery(_))))?
+            }
             _ => false,
         };
         let node = match plan {
@@ -124,9 +157,7 @@ impl Decorrelator<'_> {
         }
         let inputs = plan.inputs();
         let outer = outer_columns(&subquery.subquery)?;
-        Ok(outer.iter().any(|column| {
-            inputs.iter().any(|input| input.schema().has_column(column))
-        }))
+        Ok(outer.iter().any(|column| inputs.iter().any(|input| input.schema().has_column(column))))
     }
 
     /// A node of one input, which its subqueries are joined to.
@@ -134,11 +165,15 @@ impl Decorrelator<'_> {
         let output: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
         let input = plan.inputs()[0].clone();
         let mut joined = input.clone();
-        let named = matches!(plan, LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_) | LogicalPlan::Window(_));
+        let named = matches!(
+            plan,
+            LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_) | LogicalPlan::Window(_)
+        );
         let mut exprs = vec![];
         for expr in plan.expressions() {
             let (qualifier, name) = expr.qualified_name();
-            let values = expr.transform_down(|part| self.value(part, &plan, &input, &mut joined))?;
+            let values =
+                expr.transform_down(|part| self.value(part, &plan, &input, &mut joined))?;
             let changed = values.transformed && named;
             exprs.push(match changed {
                 true => values.data.unalias().alias_qualified(qualifier, name),
@@ -193,7 +228,8 @@ impl Decorrelator<'_> {
         let pushed = self.push(&subquery.subquery, &domain)?;
         let columns = domain.columns().into_iter().map(Expr::Column);
         let value = Expr::Column(value).alias_qualified(Some(name.as_str()), "value");
-        let pushed = LogicalPlanBuilder::from(pushed).project([value].into_iter().chain(columns))?;
+        let pushed =
+            LogicalPlanBuilder::from(pushed).project([value].into_iter().chain(columns))?;
         *joined = LogicalPlanBuilder::from(joined.clone())
             .join_detailed(
                 pushed.build()?,
@@ -214,10 +250,7 @@ impl Decorrelator<'_> {
         let conditions = join.filter.into_iter().flat_map(split_conjunction_owned);
         let holds = |expr: &Expr| {
             expr.exists(|part| {
-                Ok(matches!(
-                    part,
-                    Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_)
-                ))
+                Ok(matches!(part, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_)))
             })
             .unwrap_or(true)
         };

@@ -8,20 +8,24 @@ use datafusion::common::{
 };
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::expr::{Sort, WindowFunction};
+use datafusion::logical_expr::expr_fn::col;
+use datafusion::logical_expr::logical_plan::Sort as SortPlan;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, ExprSchemable, Filter, Join, JoinConstraint, JoinType, Limit,
     LogicalPlan, LogicalPlanBuilder, Operator, Projection, Union, Values, Window, binary_expr, lit,
     when,
 };
-use datafusion::logical_expr::expr_fn::col;
-use datafusion::logical_expr::logical_plan::Sort as SortPlan;
 
 use super::domain::Domain;
 use super::{Decorrelator, refused};
 
 impl Decorrelator<'_> {
-    pub(super) fn push(&self, plan: &LogicalPlan, domain: &Domain) -> DataFusionResult<LogicalPlan> {
+    pub(super) fn push(
+        &self,
+        plan: &LogicalPlan,
+        domain: &Domain,
+    ) -> DataFusionResult<LogicalPlan> {
         if !domain.is_in(plan)? {
             return crossed(plan, domain);
         }
@@ -47,6 +51,7 @@ impl Decorrelator<'_> {
                 let sort = LogicalPlan::Sort(SortPlan { expr, input, fetch: sort.fetch });
                 Ok(self.node(sort)?.data)
             }
+            LogicalPlan::Subquery(inner) => self.push(&inner.subquery, domain),
             LogicalPlan::Limit(limit) => self.limit(limit, domain),
             LogicalPlan::Distinct(Distinct::All(input)) => {
                 LogicalPlanBuilder::from(self.push(input, domain)?).distinct()?.build()
@@ -56,7 +61,8 @@ impl Decorrelator<'_> {
             LogicalPlan::Join(join) => self.join(join, domain),
             LogicalPlan::Union(union) => {
                 let inputs = union.inputs.iter();
-                let inputs = inputs.map(|input| Ok((self.push(input, domain)?, input.schema().columns())));
+                let inputs =
+                    inputs.map(|input| Ok((self.push(input, domain)?, input.schema().columns())));
                 let inputs = inputs.collect::<DataFusionResult<Vec<_>>>()?;
                 united(inputs, &union.schema.columns(), domain)
             }
@@ -65,7 +71,10 @@ impl Decorrelator<'_> {
                 let columns = plan.schema().columns().into_iter().map(Expr::Column).collect();
                 let input = self.push(&unnest.input, domain)?;
                 let unnested = LogicalPlanBuilder::from(input)
-                    .unnest_columns_with_options(unnest.exec_columns.clone(), unnest.options.clone())?
+                    .unnest_columns_with_options(
+                        unnest.exec_columns.clone(),
+                        unnest.options.clone(),
+                    )?
                     .build()?;
                 with_domain(unnested, columns, domain)
             }
@@ -317,9 +326,9 @@ fn renamed(expr: &Expr, domain: &Domain) -> DataFusionResult<Expr> {
 }
 
 fn sorts(exprs: &[Sort], domain: &Domain) -> DataFusionResult<Vec<Sort>> {
-    let sorts = exprs.iter().map(|sort| {
-        Ok(Sort { expr: domain.replace(sort.expr.clone())?.data, ..sort.clone() })
-    });
+    let sorts = exprs
+        .iter()
+        .map(|sort| Ok(Sort { expr: domain.replace(sort.expr.clone())?.data, ..sort.clone() }));
     sorts.collect()
 }
 

@@ -62,13 +62,15 @@ pub(super) fn keeps_rows(plan: &LogicalPlan, domain: &Domain) -> DataFusionResul
         return Ok(true);
     }
     match plan {
-        LogicalPlan::Projection(projection) => Ok(
-            !any(&projection.expr, is_subquery)? && keeps_rows(&projection.input, domain)?
-        ),
-        LogicalPlan::Filter(filter) => Ok(!any([&filter.predicate], is_subquery)?
-            && keeps_rows(&filter.input, domain)?),
+        LogicalPlan::Projection(projection) => {
+            Ok(!any(&projection.expr, is_subquery)? && keeps_rows(&projection.input, domain)?)
+        }
+        LogicalPlan::Filter(filter) => {
+            Ok(!any([&filter.predicate], is_subquery)? && keeps_rows(&filter.input, domain)?)
+        }
         LogicalPlan::SubqueryAlias(alias) => keeps_rows(&alias.input, domain),
         LogicalPlan::Unnest(unnest) => keeps_rows(&unnest.input, domain),
+        LogicalPlan::Subquery(inner) => keeps_rows(&inner.subquery, domain),
         LogicalPlan::Join(join) => Ok(join.join_type == JoinType::Inner
             && !domain.is_in(&join.right)?
             && keeps_rows(&join.left, domain)?),
