@@ -9,6 +9,11 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Subquery};
 
 use super::Decorrelator;
 
+/// What the columns of a domain are called: nothing that a user's column would be.
+fn nth(number: usize) -> String {
+    format!("__c{number}")
+}
+
 /// Columns of the query around a subquery, as a relation.
 pub(super) struct Domain {
     /// The rows: distinct, or the outer query's own.
@@ -32,8 +37,7 @@ impl Domain {
             return Ok(None);
         }
         let columns = outer.iter().enumerate();
-        let columns =
-            columns.map(|(n, column)| Expr::Column(column.clone()).alias(format!("c{n}")));
+        let columns = columns.map(|(n, column)| Expr::Column(column.clone()).alias(nth(n)));
         let base = LogicalPlanBuilder::from(input.clone())
             .project(columns.collect::<Vec<_>>())?
             .distinct()?
@@ -49,7 +53,7 @@ impl Domain {
         let name = names.name("outer");
         let plan = LogicalPlanBuilder::from(base).alias(name.as_str())?.build()?;
         let carried: Vec<Column> = (0..outer.len())
-            .map(|n| Column::new(Some(TableReference::bare(name.as_str())), format!("c{n}")))
+            .map(|n| Column::new(Some(TableReference::bare(name.as_str())), nth(n)))
             .collect();
         let names = itertools::zip_eq(outer, carried.iter().cloned()).collect();
         Ok(Domain { plan, names, carried })
@@ -64,13 +68,29 @@ impl Domain {
         Domain::named(base, self.outer(), names)
     }
 
-    /// The rows of the outer query themselves, all columns carried through.
-    pub(super) fn whole(left: &Arc<LogicalPlan>, domain: &Domain) -> Domain {
-        Domain {
-            plan: left.as_ref().clone(),
-            names: domain.outer().into_iter().map(|column| (column.clone(), column)).collect(),
-            carried: left.schema().columns(),
-        }
+    /// The rows of the outer query themselves, all columns carried through, and what gives the columns
+    /// their names back.
+    pub(super) fn whole(
+        left: &Arc<LogicalPlan>,
+        domain: &Domain,
+        names: &Decorrelator<'_>,
+    ) -> DataFusionResult<(Domain, Vec<Expr>)> {
+        let name = TableReference::bare(names.name("outer"));
+        let columns = left.schema().columns();
+        let carried: Vec<Column> =
+            (0..columns.len()).map(|n| Column::new(Some(name.clone()), nth(n))).collect();
+        let pairs = || itertools::zip_eq(columns.clone(), carried.clone());
+        let renamed =
+            pairs().map(|(from, to)| Expr::Column(from).alias_qualified(to.relation, to.name));
+        let back =
+            pairs().map(|(to, from)| Expr::Column(from).alias_qualified(to.relation, to.name));
+        let plan = LogicalPlanBuilder::from(left.as_ref().clone())
+            .project(renamed.collect::<Vec<_>>())?
+            .build()?;
+        let outer = domain.outer();
+        let names = pairs().filter(|(from, _)| outer.contains(from)).collect();
+        let back = back.collect();
+        Ok((Domain { plan, names, carried }, back))
     }
 
     /// The columns under their names outside.

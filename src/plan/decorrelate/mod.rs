@@ -9,10 +9,10 @@
 //!   t
 //!
 //! Filter: x > __subquery1.value
-//!   Left Join: t.a IS NOT DISTINCT FROM __outer0.c0
+//!   Left Join: t.a IS NOT DISTINCT FROM __outer0.__c0
 //!     t
-//!     count(*) per __outer0.c0
-//!       u × __outer0, where u.a < __outer0.c0
+//!     count(*) per __outer0.__c0
+//!       u × __outer0, where u.a < __outer0.__c0
 //! ```
 //!
 //! Shapes that DataFusion makes semi, anti and mark joins or grouped joins of are left to it.
@@ -294,8 +294,10 @@ impl Decorrelator<'_> {
             return Ok(self.node(plan)?.data);
         };
         if join.join_type == JoinType::Inner && simple::keeps_rows(&right, &domain)? {
-            let whole = Domain::whole(&join.left, &domain);
-            let mut plan = LogicalPlanBuilder::from(self.push(&right, &whole)?);
+            let (whole, back) = Domain::whole(&join.left, &domain, self)?;
+            let own = right.schema().columns().into_iter().map(Expr::Column);
+            let mut plan = LogicalPlanBuilder::from(self.push(&right, &whole)?)
+                .project(back.into_iter().chain(own))?;
             if let Some(condition) = condition {
                 plan = plan.filter(condition)?;
             }
