@@ -143,6 +143,7 @@ struct Inner {
     message: String,
     detail: Option<String>,
     hint: Option<String>,
+    context: Option<String>,
     position: Option<usize>,
     subject: Option<Subject>,
 }
@@ -168,6 +169,7 @@ impl Error {
             message: message.into(),
             detail: None,
             hint: None,
+            context: None,
             position: None,
             subject: None,
         };
@@ -222,6 +224,13 @@ impl Error {
     #[must_use]
     pub fn about(mut self, subject: Subject) -> Error {
         self.inner.subject = Some(subject);
+        self
+    }
+
+    /// Adds the CONTEXT: where in the data it happened.
+    #[must_use]
+    pub fn context(mut self, context: impl Into<String>) -> Error {
+        self.inner.context = Some(context.into());
         self
     }
 
@@ -289,6 +298,12 @@ impl Error {
     #[must_use]
     pub fn subject(&self) -> Option<&Subject> {
         self.inner.subject.as_ref()
+    }
+
+    /// The CONTEXT, if any.
+    #[must_use]
+    pub fn context_text(&self) -> Option<&str> {
+        self.inner.context.as_deref()
     }
 
     /// 1-based position in characters, if known.

@@ -26,6 +26,9 @@ pub(super) fn described(severity: &str, error: &Error, text: Option<&str>) -> St
     if let Some(hint) = error.hint_text() {
         lines.push_str(&format!("HINT:  {hint}\n"));
     }
+    if let Some(context) = error.context_text() {
+        lines.push_str(&format!("CONTEXT:  {context}\n"));
+    }
     lines
 }
 

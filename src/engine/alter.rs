@@ -1,11 +1,12 @@
 //! DROP and ALTER.
 
 use super::define::Defining;
+use super::scope::Scope;
 use super::session::Session;
-use crate::catalog::{Change, Object};
+use crate::catalog::{Catalog, Change, Object};
 use crate::error::{Error, Result, SqlState};
 use crate::sql::rewrite::{rename_column, rename_in_expr, rename_relation};
-use crate::sql::statement::{Alter, AlterAction, Drop};
+use crate::sql::statement::{Alter, AlterAction, Drop, Name};
 use crate::types::ObjectId;
 use crate::types::definition::ObjectKind;
 
@@ -20,6 +21,10 @@ impl Session {
             let found = catalog.resolve_kind(drop.kind, schema, &name.name, &scope.search_path);
             match found {
                 Ok(object) => ids.push(object.id()),
+                Err(error) if missing(&error) && other_kind(catalog, name, &scope).is_some() => {
+                    let kind = other_kind(catalog, name, &scope).unwrap_or(drop.kind);
+                    return Err(wrong_kind(drop.kind, kind, &name.name).at(name.position));
+                }
                 Err(error) if drop.if_exists && missing(&error) => {
                     let what = format!("{} \"{}\"", drop.kind.noun(), name.name);
                     let message = format!("{what} does not exist, skipping");
@@ -89,6 +94,23 @@ impl Session {
         };
         catalog.rename_column(object, from, to, rewrite, |text| rename_in_expr(text, from, to))
     }
+}
+
+/// The kind of the relation that a name means.
+fn other_kind(catalog: &Catalog, name: &Name, scope: &Scope) -> Option<ObjectKind> {
+    let found = catalog.resolve(name.schema.as_deref(), &name.name, &scope.search_path);
+    found.ok().map(|object| object.kind())
+}
+
+/// `42809`, and which statement would do.
+fn wrong_kind(wanted: ObjectKind, kind: ObjectKind, name: &str) -> Error {
+    let article = if kind.noun().starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" };
+    let message = format!("\"{name}\" is not a {}", wanted.noun());
+    Error::new(SqlState::WrongObjectType, message).hint(format!(
+        "Use DROP {} to remove {article} {}.",
+        kind.sql(),
+        kind.noun()
+    ))
 }
 
 fn missing(error: &Error) -> bool {

@@ -76,10 +76,7 @@ impl CopyIn {
 
 /// Adds where in the data something went wrong.
 fn context(error: Error, place: &str) -> Error {
-    match error.detail_text().map(str::to_owned) {
-        Some(detail) => error.detail(format!("{detail}\n{place}")),
-        None => error.detail(place),
-    }
+    error.context(place)
 }
 
 impl Session {

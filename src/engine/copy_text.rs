@@ -266,7 +266,7 @@ impl CopyReader {
 
     fn bad(&self, message: &str, record: &[u8]) -> Error {
         let text = String::from_utf8_lossy(record);
-        Error::new(SqlState::BadCopyFileFormat, message).detail(format!(
+        Error::new(SqlState::BadCopyFileFormat, message).context(format!(
             "COPY {}, line {}: \"{text}\"",
             self.table,
             self.line.max(1)

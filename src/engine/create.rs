@@ -223,6 +223,13 @@ impl Rules {
                 ));
             }
         }
+        for (column, default) in itertools::zip_eq(&self.table.definition.columns, &self.defaults) {
+            // A literal that its column cannot take is told now, as Postgres does.
+            let literal = column.default.as_ref().is_some_and(|text| text.starts_with('\''));
+            if let Some(default) = default.as_ref().filter(|_| literal) {
+                default.evaluate(&super::rules::blank(1)?)?;
+            }
+        }
         for (index, generated) in &self.generated {
             for column in collect_columns(&generated.expr) {
                 if self.generated.iter().any(|(other, _)| *other == column.index()) {

@@ -3,13 +3,17 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+
+use super::arguments::Arguments;
+use super::collections::Edit;
 use super::response::Response;
 use super::session::Session;
 use super::shared::{Facts, Shared};
 use crate::catalog::{Catalog, Change, Object};
 use crate::error::{Error, Result, SqlState};
 use crate::plan::ViewPlan;
-use crate::runtime::request::Definition;
+use crate::runtime::request::{Conflict, Definition};
 use crate::sql::{Parsed, Statement};
 use crate::types::ObjectId;
 
@@ -20,6 +24,8 @@ pub(super) struct Defining {
     pub(super) changes: Vec<Change>,
     /// Plans of the materialized views among them, with their queries.
     pub(super) plans: Vec<(ObjectId, String, ViewPlan)>,
+    /// The first rows of a table among them.
+    pub(super) rows: Option<(ObjectId, RecordBatch)>,
     /// What to tell the client.
     pub(super) notices: Vec<Error>,
 }
@@ -63,8 +69,12 @@ pub(super) async fn restore(shared: &Arc<Shared>) -> Result<()> {
 
 impl Session {
     /// A statement that changes the catalog.
-    pub(super) async fn define(&mut self, parsed: &Parsed) -> Result<Response> {
-        let tag = tag(&parsed.statement)?;
+    pub(super) async fn define(
+        &mut self,
+        parsed: &Parsed,
+        arguments: &Arguments,
+    ) -> Result<Response> {
+        let mut tag = tag(&parsed.statement)?;
         self.refuse_read_only(&tag)?;
         let explicit = self.prepare_block(&tag).await?;
         let one_at_a_time = Arc::clone(&self.shared.ddl).lock_owned().await;
@@ -73,6 +83,9 @@ impl Session {
                 self.create_schema(name, *if_not_exists)?
             }
             Statement::CreateTable(create) => self.create_table(create)?,
+            Statement::CreateTableAs(create) => {
+                self.create_table_as(create, parsed, arguments).await?
+            }
             Statement::CreateSource(create) => self.create_source(create).await?,
             Statement::CreateView(create) => self.create_view(create, parsed)?,
             Statement::CreateMaterializedView(create) => {
@@ -90,8 +103,9 @@ impl Session {
             for change in &defining.changes {
                 catalog.apply(change);
             }
+            let rows = defining.rows.take();
             let (token, shared) = (self.cancel_token(), Arc::clone(&self.shared));
-            let _sent = token.hold();
+            let sent = token.hold();
             // On its own: that the client goes away must not leave a definition half made, in the log
             // but not in the catalog that statements see.
             let made = tokio::spawn(async move {
@@ -100,9 +114,17 @@ impl Session {
             });
             made.await
                 .map_err(|error| Error::internal(format!("a definition failed: {error}")))??;
+            drop(sent);
+            let verb = tag.clone();
+            if let Some((table, rows)) = rows {
+                let count = rows.num_rows();
+                let edit = Edit::Insert { rows, conflict: Conflict::Error };
+                self.send(vec![(table, edit)]).await?;
+                tag = format!("SELECT {count}");
+            }
             if explicit {
                 self.notice(
-                    Error::new(SqlState::Warning, format!("{tag} has taken effect at once"))
+                    Error::new(SqlState::Warning, format!("{verb} has taken effect at once"))
                         .detail("DDL is not part of a transaction; ROLLBACK does not undo it."),
                 );
             }
@@ -170,6 +192,7 @@ fn tag(statement: &Statement) -> Result<String> {
     Ok(match statement {
         Statement::CreateSchema { .. } => "CREATE SCHEMA".to_owned(),
         Statement::CreateTable(_) => "CREATE TABLE".to_owned(),
+        Statement::CreateTableAs(_) => "CREATE TABLE AS".to_owned(),
         Statement::CreateSource(_) => "CREATE SOURCE".to_owned(),
         Statement::CreateView(_) => "CREATE VIEW".to_owned(),
         Statement::CreateMaterializedView(_) => "CREATE MATERIALIZED VIEW".to_owned(),

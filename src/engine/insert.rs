@@ -16,6 +16,7 @@ use crate::error::{Error, Result, SqlState};
 use crate::plan::Select;
 use crate::plan::write::{fill_defaults, values_of};
 use crate::runtime::request::Conflict;
+use crate::sql::sqlparser::ast::Spanned;
 use crate::sql::statement::{ConflictAction, Expr, Insert, OnConflict, Query};
 use crate::sql::{self, Parsed};
 
@@ -114,6 +115,9 @@ fn plan_source(
 ) -> Result<Select> {
     let mut query = query.clone();
     let all = target.rules.schema.fields().len();
+    let room = if insert.columns.is_empty() { all } else { columns.len() };
+    let surplus = values_of(&mut query)
+        .and_then(|rows| rows.iter().find_map(|row| row.get(room).map(Spanned::span)));
     let widest = values_of(&mut query).and_then(|rows| rows.iter().map(|row| row.len()).max());
     let width = match widest {
         Some(width) => width,
@@ -123,9 +127,11 @@ fn plan_source(
         }
     };
     let named = !insert.columns.is_empty();
-    let room = if named { columns.len() } else { all };
     if width > room {
-        return Err(Error::syntax("INSERT has more expressions than target columns"));
+        let position = surplus.and_then(|span| parsed.locate(span));
+        return Err(
+            Error::syntax("INSERT has more expressions than target columns").or_at(position)
+        );
     }
     if named && width < room {
         let (_, position) = insert.columns[width];

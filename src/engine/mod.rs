@@ -36,6 +36,7 @@ mod copy_in;
 mod copy_out;
 mod copy_text;
 mod create;
+mod create_as;
 pub mod cursor;
 mod define;
 mod errors;

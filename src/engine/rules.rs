@@ -12,12 +12,18 @@ use crate::sql;
 use crate::types::definition;
 use crate::types::text::{self, Style};
 
+/// Rows without columns.
+pub(super) fn blank(rows: usize) -> Result<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &options)?)
+}
+
 /// A table's rules, planned.
 pub(super) struct Rules {
-    table: Table,
+    pub(super) table: Table,
     /// The table's columns.
     pub(super) schema: SchemaRef,
-    defaults: Vec<Option<Scalar>>,
+    pub(super) defaults: Vec<Option<Scalar>>,
     pub(super) generated: Vec<(usize, Scalar)>,
     pub(super) checks: Vec<(String, Scalar)>,
 }
@@ -39,7 +45,15 @@ impl Rules {
             let plan = |text: &String, columns: &SchemaRef| {
                 planner.scalar(&sql::parse_expr(text)?, text, name, columns, Some(field))
             };
-            let default = column.default.as_ref().map(|text| plan(text, &nothing));
+            let default = column.default.as_ref().map(|text| {
+                plan(text, &nothing).map_err(|error| match error.state() {
+                    SqlState::UndefinedColumn => Error::new(
+                        SqlState::FeatureNotSupported,
+                        "cannot use column reference in DEFAULT expression",
+                    ),
+                    _ => error,
+                })
+            });
             defaults.push(default.transpose()?);
             if let Some(text) = &column.generated {
                 generated.push((index, plan(text, &open)?));
@@ -63,11 +77,7 @@ impl Rules {
         given: Vec<Option<ArrayRef>>,
         rows: usize,
     ) -> Result<RecordBatch> {
-        let blank = RecordBatch::try_new_with_options(
-            Arc::new(Schema::empty()),
-            vec![],
-            &RecordBatchOptions::new().with_row_count(Some(rows)),
-        )?;
+        let blank = blank(rows)?;
         let mut columns = Vec::with_capacity(given.len());
         for (index, column) in given.into_iter().enumerate() {
             let data_type = self.schema.field(index).data_type();

@@ -233,12 +233,13 @@ impl Session {
             Statement::Copy(copy) => self.copy(copy, parsed).await,
             Statement::CreateSchema { .. }
             | Statement::CreateTable(_)
+            | Statement::CreateTableAs(_)
             | Statement::CreateSource(_)
             | Statement::CreateView(_)
             | Statement::CreateMaterializedView(_)
             | Statement::Drop(_)
-            | Statement::Alter(_) => self.define(parsed).await,
-            Statement::Begin(_)
+            | Statement::Alter(_) => self.define(parsed, arguments).await,
+            Statement::Begin(_, _)
             | Statement::Commit { .. }
             | Statement::Rollback { .. }
             | Statement::Savepoint(_)
@@ -264,7 +265,7 @@ impl Session {
             Statement::Declare(_) | Statement::Fetch(_) | Statement::Close(_) => {
                 self.cursor(parsed, arguments).await
             }
-            Statement::Discard { all } => self.discard(*all),
+            Statement::Discard(what) => self.discard(what),
             Statement::Listen(_) | Statement::Unlisten(_) | Statement::Notify { .. } => {
                 self.channel(&parsed.statement)
             }
@@ -273,9 +274,9 @@ impl Session {
     }
 
     /// Everything that this session has made is given up, as by `DISCARD ALL`.
-    fn discard(&mut self, all: bool) -> Result<Response> {
-        if !all {
-            return Ok(Response::done("DISCARD"));
+    fn discard(&mut self, what: &str) -> Result<Response> {
+        if what != "ALL" {
+            return Ok(Response::done(format!("DISCARD {what}")));
         }
         if self.block.is_some() {
             return Err(Error::new(

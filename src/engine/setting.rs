@@ -38,6 +38,10 @@ impl Session {
             }
             Statement::Show(Some(name)) => {
                 let value = self.settings.get(name)?;
+                // Postgres shows the names of a few settings in mixed case.
+                let shown = ["DateStyle", "IntervalStyle", "TimeZone"];
+                let shown = shown.iter().find(|shown| shown.eq_ignore_ascii_case(name));
+                let name = shown.copied().unwrap_or(name);
                 Ok(Response::batch(table(&[(name, vec![value])])?, "SHOW", false))
             }
             Statement::Show(None) => {

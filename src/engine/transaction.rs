@@ -99,7 +99,10 @@ impl Session {
     /// BEGIN and its kind.
     pub(super) async fn control(&mut self, statement: &Statement) -> Result<Response> {
         match statement {
-            Statement::Begin(modes) => self.begin(modes),
+            Statement::Begin(modes, start) => {
+                self.begin(modes)?;
+                Ok(Response::done(if *start { "START TRANSACTION" } else { "BEGIN" }))
+            }
             Statement::Commit { chain } => self.end(true, *chain).await,
             Statement::Rollback { chain } => self.end(false, *chain).await,
             Statement::Savepoint(name) => self.savepoint(name),
@@ -114,7 +117,7 @@ impl Session {
         }
     }
 
-    fn begin(&mut self, modes: &TransactionModes) -> Result<Response> {
+    fn begin(&mut self, modes: &TransactionModes) -> Result<()> {
         match &mut self.block {
             Some(block) if block.explicit => self.warning(Error::new(
                 SqlState::ActiveSqlTransaction,
@@ -124,8 +127,7 @@ impl Session {
             Some(block) => block.explicit = true,
             None => self.block = Some(self.new_block(true)),
         }
-        self.apply_modes(modes, true)?;
-        Ok(Response::done("BEGIN"))
+        self.apply_modes(modes, true)
     }
 
     async fn end(&mut self, commit: bool, chain: bool) -> Result<Response> {

@@ -66,6 +66,7 @@ impl Session {
         refuse_returning(update.returning.as_ref(), &update.from)?;
         let (mut assigned, mut fields) = (vec![], vec![number_field()]);
         let mut parts = Parts::from(Target::known(STORED, &target.alias))?
+            .with(update.with.clone())
             .and_from_all(&update.from)
             .filter(update.filter.clone())
             .column(&target.alias, ROW);
@@ -104,6 +105,7 @@ impl Session {
         target.refuse_append_only("DELETE")?;
         refuse_returning(delete.returning.as_ref(), &delete.using)?;
         let query = Parts::from(Target::known(STORED, &target.alias))?
+            .with(delete.with.clone())
             .and_from_all(&delete.using)
             .filter(delete.filter.clone())
             .column(&target.alias, ROW)

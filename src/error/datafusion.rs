@@ -276,6 +276,8 @@ fn reworded(message: &str) -> Option<Error> {
     } else if message.contains("Unary operator 'NOT'") {
         let text = format!("argument of NOT must be type boolean, not type {}", returning());
         (SqlState::DatatypeMismatch, text)
+    } else if message.contains("Inconsistent data length across values list") {
+        (SqlState::SyntaxError, "VALUES lists must all be the same length".to_owned())
     } else if message.contains("cannot be nested") {
         (SqlState::GroupingError, "aggregate function calls cannot be nested".to_owned())
     } else if let Some(position) = number("out of bounds, specified:") {

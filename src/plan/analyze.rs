@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{Case, InList, Placeholder};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -15,7 +15,7 @@ use itertools::izip;
 
 use super::function::{self, ArithmeticOp, arithmetic, differs, interval_order};
 use super::operator::{sql_name, typed};
-use super::{blank_padded, conversion};
+use super::{blank_padded, conversion, union_types};
 use crate::error::{Error, SqlState};
 
 /// Marks a parameter whose type nothing has told yet.
@@ -27,13 +27,15 @@ pub(crate) struct TypeLiterals;
 
 impl AnalyzerRule for TypeLiterals {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.apply_with_subqueries(|node| {
-            if let LogicalPlan::Union(union) = node {
-                matching_columns(union)?;
+        let plan = plan.transform_up_with_subqueries(|node| match node {
+            LogicalPlan::Union(union) => {
+                let union = union_types::unified(union)?;
+                matching_columns(&union)?;
+                Ok(Transformed::yes(LogicalPlan::Union(union)))
             }
-            Ok(TreeNodeRecursion::Continue)
+            other => Ok(Transformed::no(other)),
         })?;
-        let plan = rewrite(plan, &blank_padded::trimmed)?;
+        let plan = rewrite(plan.data, &blank_padded::trimmed)?;
         rewrite(plan, &type_literals)
     }
 

@@ -16,6 +16,7 @@ use super::function::{self, ASSIGNED, differs};
 use super::operator::sql_name;
 use super::syntax;
 use crate::error::{Error, Result, SqlState};
+use crate::sql::visit::contains;
 use crate::types::sql_type::SqlType;
 
 /// `query` with the literals and parameters that become values of `targets` typed as those: a string
@@ -26,10 +27,13 @@ pub(crate) fn typed_literals(query: &Query, targets: &[FieldRef]) -> Query {
     match query.body.as_mut() {
         SetExpr::Values(values) => {
             let fits = values.rows.iter().all(|row| row.content.len() == targets.len());
+            // Lists with subqueries are planned as queries, whose columns have one type each.
+            let cells = values.rows.iter().flat_map(|row| &row.content);
+            let plain = !cells.into_iter().any(|cell| contains(cell, is_subquery));
             for row in &mut values.rows {
                 for (cell, target) in row.content.iter_mut().zip_shortest(targets) {
                     type_literal(cell, target);
-                    if fits && bare {
+                    if fits && bare && plain {
                         *cell = syntax::assigned(cell.clone());
                     }
                 }
@@ -51,6 +55,10 @@ pub(crate) fn typed_literals(query: &Query, targets: &[FieldRef]) -> Query {
     query
 }
 
+fn is_subquery(expr: &ast::Expr) -> bool {
+    matches!(expr, ast::Expr::Subquery(_) | ast::Expr::Exists { .. } | ast::Expr::InSubquery { .. })
+}
+
 trait ZipShortest: Iterator + Sized {
     /// Pairs until one side ends; a wrong number of columns is reported where it is planned.
     fn zip_shortest(self, targets: &[FieldRef]) -> impl Iterator<Item = (Self::Item, &FieldRef)> {
@@ -61,7 +69,8 @@ trait ZipShortest: Iterator + Sized {
 
 impl<I: Iterator> ZipShortest for I {}
 
-fn type_literal(expr: &mut ast::Expr, target: &Field) {
+/// A literal or parameter that becomes a value of `target`, typed as that.
+pub(crate) fn type_literal(expr: &mut ast::Expr, target: &Field) {
     let unknown = match expr {
         ast::Expr::Value(value) => matches!(
             value.value,

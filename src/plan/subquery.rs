@@ -6,11 +6,11 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ExprSchema, Result as DataFusionResult, ScalarValue};
 use datafusion::functions_aggregate::expr_fn::count;
-use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison, SetQuantifier};
 use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction_owned};
 use datafusion::logical_expr::{
     BinaryExpr, Distinct, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator,
-    Subquery, lit, when,
+    Subquery, Union, binary_expr, lit, when,
 };
 
 use super::function::single_value;
@@ -24,7 +24,8 @@ pub(crate) fn single_values(plan: LogicalPlan, all: bool) -> Result<LogicalPlan>
             expr.transform_down(|part| match part {
                 Expr::ScalarSubquery(subquery)
                     if (all || !subquery.outer_ref_columns.is_empty())
-                        && !at_most_one_row(&subquery.subquery) =>
+                        && !at_most_one_row(&subquery.subquery)
+                        || hides_null(&subquery.subquery) =>
                 {
                     let subquery = checked(subquery)?;
                     Ok(Transformed::yes(Expr::ScalarSubquery(subquery)))
@@ -34,6 +35,24 @@ pub(crate) fn single_values(plan: LogicalPlan, all: bool) -> Result<LogicalPlan>
         })
     })?;
     Ok(rewritten.data)
+}
+
+/// Whether a scalar subquery may be null, for want of a row, though its column is not: DataFusion would take
+/// the column's word.
+fn hides_null(plan: &LogicalPlan) -> bool {
+    !plan.schema().field(0).is_nullable() && !exactly_one_row(plan)
+}
+
+fn exactly_one_row(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+        LogicalPlan::EmptyRelation(empty) => empty.produce_one_row,
+        LogicalPlan::Values(values) => values.values.len() == 1,
+        LogicalPlan::Projection(projection) => exactly_one_row(&projection.input),
+        LogicalPlan::Sort(sort) => exactly_one_row(&sort.input),
+        LogicalPlan::SubqueryAlias(alias) => exactly_one_row(&alias.input),
+        _ => false,
+    }
 }
 
 fn at_most_one_row(plan: &LogicalPlan) -> bool {
@@ -67,24 +86,54 @@ fn checked(subquery: Subquery) -> DataFusionResult<Subquery> {
     {
         plan = &sort.input;
     }
-    let (input, value, name) = match plan {
+    let (input, value) = match plan {
         LogicalPlan::Projection(projection) if projection.expr.len() == 1 => {
-            let value = projection.expr[0].clone();
-            let name = value.schema_name().to_string();
-            (projection.input.as_ref().clone(), value.unalias(), name)
+            (projection.input.as_ref().clone(), projection.expr[0].clone().unalias())
         }
         other => {
             let column = other.schema().columns().swap_remove(0);
-            let name = column.name.clone();
-            (other.clone(), Expr::Column(column), name)
+            (other.clone(), Expr::Column(column))
         }
     };
     let value = single_value().call(vec![value]).alias(VALUE);
     let plan = LogicalPlanBuilder::from(input)
         .aggregate(Vec::<Expr>::new(), vec![value])?
-        .project(vec![datafusion::logical_expr::col(VALUE).alias(name)])?
+        .project(vec![datafusion::logical_expr::col(VALUE).alias("__value")])?
         .build()?;
     Ok(Subquery { subquery: Arc::new(plan), outer_ref_columns, spans })
+}
+
+/// VALUES with subqueries as a union of queries: lists of values are evaluated before subqueries are.
+pub(crate) fn values(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let holds = |expr: &Expr| {
+        expr.exists(|part| {
+            Ok(matches!(part, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_)))
+        })
+    };
+    let rewritten = plan.transform_up_with_subqueries(|node| {
+        let LogicalPlan::Values(values) = node else { return Ok(Transformed::no(node)) };
+        let mut found = false;
+        for expr in values.values.iter().flatten() {
+            found |= holds(expr)?;
+        }
+        if !found {
+            return Ok(Transformed::no(LogicalPlan::Values(values)));
+        }
+        let columns = values.schema.columns();
+        let rows = values.values.into_iter().map(|row| {
+            let exprs = itertools::zip_eq(row, &columns)
+                .map(|(expr, column)| expr.unalias().alias(column.name.clone()));
+            let plan =
+                LogicalPlanBuilder::empty(true).project(exprs.collect::<Vec<_>>())?.build()?;
+            Ok(Arc::new(plan))
+        });
+        let mut rows = rows.collect::<DataFusionResult<Vec<_>>>()?;
+        Ok(Transformed::yes(match rows.len() {
+            1 => rows.swap_remove(0).as_ref().clone(),
+            _ => LogicalPlan::Union(Union::try_new_with_loose_types(rows)?),
+        }))
+    })?;
+    Ok(rewritten.data)
 }
 
 /// `IN` and `EXISTS` in forms that DataFusion decorrelates with their three-valued meaning.
@@ -94,9 +143,21 @@ pub(crate) fn predicates(plan: LogicalPlan) -> Result<LogicalPlan> {
             let schema = Arc::clone(filter.input.schema());
             let conditions = split_conjunction_owned(filter.predicate).into_iter();
             let conditions = conditions.map(|condition| match condition {
-                // At the top, false and null are the same, and NOT IN has its own join.
-                Expr::InSubquery(_) => Ok(condition),
-                Expr::Not(inner) if matches!(*inner, Expr::InSubquery(_)) => Ok(Expr::Not(inner)),
+                // At the top, false and null are the same, and NOT IN has its own join. (It looks for
+                // nulls in all of the subquery, so not for a correlated one, and joins by columns.)
+                Expr::InSubquery(ref within) if !within.negated || is_closed(within) => {
+                    Ok(condition)
+                }
+                Expr::Not(inner) => match *inner {
+                    Expr::InSubquery(within) if within.negated || is_closed(&within) => {
+                        Ok(Expr::Not(Box::new(Expr::InSubquery(within))))
+                    }
+                    Expr::InSubquery(within) => {
+                        let negated = InSubquery { negated: true, ..within };
+                        within_or(Expr::InSubquery(negated), &schema)
+                    }
+                    other => within_or(Expr::Not(Box::new(other)), &schema),
+                },
                 other => within_or(other, &schema),
             });
             let predicate = conjunction(conditions.collect::<DataFusionResult<Vec<_>>>()?);
@@ -120,6 +181,10 @@ pub(crate) fn predicates(plan: LogicalPlan) -> Result<LogicalPlan> {
         other => Ok(Transformed::no(other)),
     })?;
     Ok(rewritten.data)
+}
+
+fn is_closed(within: &InSubquery) -> bool {
+    within.subquery.outer_ref_columns.is_empty() && matches!(*within.expr, Expr::Column(_))
 }
 
 /// A condition of which only truth matters: under AND and OR, `IN` without NOT may stay.
@@ -155,22 +220,17 @@ fn existences(x: &Expr, subquery: &Subquery, schema: &DFSchema) -> DataFusionRes
     let y = Expr::Column(subquery.subquery.schema().columns().swap_remove(0));
     let outer = outer(x.clone(), schema)?;
     let mut equal = exists(subquery, Some(outer.clone().eq(y.clone())))?;
-    if let Expr::Exists(Exists { subquery, .. }) = &mut equal {
-        outer.apply(|part| {
-            if let Expr::OuterReferenceColumn(_, _) = part {
-                subquery.outer_ref_columns.push(part.clone());
-            }
-            Ok(TreeNodeRecursion::Continue)
-        })?;
-    }
+    refer(&mut equal, &outer)?;
     Ok([equal, exists(subquery, Some(y.is_null()))?])
 }
 
 /// `x IN (SELECT y …)` by existence: true if some `y` equals `x`; else null if some `y` is null, or
 /// `x` is and there is any `y`; else false.
-fn known_in(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>> {
-    let Expr::InSubquery(InSubquery { expr: x, subquery, negated }) = expr else {
-        return Ok(Transformed::no(expr));
+pub(super) fn known_in(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>> {
+    let (x, subquery, negated) = match expr {
+        Expr::InSubquery(InSubquery { expr: x, subquery, negated }) => (x, subquery, negated),
+        Expr::SetComparison(comparison) => return known_comparison(&comparison, schema),
+        other => return Ok(Transformed::no(other)),
     };
     let [equal, mut unknown] = existences(&x, &subquery, schema)?;
     if x.nullable(schema)? {
@@ -180,6 +240,42 @@ fn known_in(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>
         .when(unknown, Expr::Literal(ScalarValue::Boolean(None), None))
         .otherwise(lit(negated))?;
     Ok(Transformed::yes(known))
+}
+
+/// `x op ANY (SELECT y …)` by existence: true if it holds for some `y`; else null if it is null for some;
+/// else false. `ALL` is the other way round.
+fn known_comparison(
+    comparison: &SetComparison,
+    schema: &DFSchema,
+) -> DataFusionResult<Transformed<Expr>> {
+    let SetComparison { expr: x, subquery, op, quantifier } = comparison;
+    let y = Expr::Column(subquery.subquery.schema().columns().swap_remove(0));
+    let x = outer(x.as_ref().clone(), schema)?;
+    let holds = binary_expr(x.clone(), *op, y);
+    let any = matches!(quantifier, SetQuantifier::Any);
+    let decides = if any { holds.clone() } else { Expr::Not(Box::new(holds.clone())) };
+    let mut decided = exists(subquery, Some(decides))?;
+    let mut unknown = exists(subquery, Some(holds.is_null()))?;
+    for existence in [&mut decided, &mut unknown] {
+        refer(existence, &x)?;
+    }
+    let known = when(decided, lit(any))
+        .when(unknown, Expr::Literal(ScalarValue::Boolean(None), None))
+        .otherwise(lit(!any))?;
+    Ok(Transformed::yes(known))
+}
+
+/// Notes that an existence refers to the outer columns of `x`.
+fn refer(existence: &mut Expr, x: &Expr) -> DataFusionResult<()> {
+    if let Expr::Exists(Exists { subquery, .. }) = existence {
+        x.apply(|part| {
+            if let Expr::OuterReferenceColumn(_, _) = part {
+                subquery.outer_ref_columns.push(part.clone());
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+    }
+    Ok(())
 }
 
 /// Whether rows of `subquery` satisfy `condition`.
@@ -208,7 +304,7 @@ fn outer(expr: Expr, schema: &DFSchema) -> DataFusionResult<Expr> {
 }
 
 /// `EXISTS` as a scalar subquery, which DataFusion decorrelates in a select list too.
-fn exists_as_count(expr: Expr) -> DataFusionResult<Transformed<Expr>> {
+pub(super) fn exists_as_count(expr: Expr) -> DataFusionResult<Transformed<Expr>> {
     let Expr::Exists(Exists { subquery, negated }) = expr else {
         return Ok(Transformed::no(expr));
     };

@@ -5,7 +5,7 @@
 //! which the query reads under the name that the user's expressions know.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, SelectItem, SetExpr, TableFactor, TableWithJoins, Value,
+    Expr, Ident, Query, SelectItem, SetExpr, TableFactor, TableWithJoins, Value, With,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -28,6 +28,7 @@ pub struct Known<'a> {
 /// What a query computes: `SELECT items FROM relations WHERE filter`.
 #[derive(Clone, Debug, Default)]
 pub struct Parts {
+    with: Option<With>,
     items: Vec<SelectItem>,
     from: Vec<TableWithJoins>,
     filter: Option<Expr>,
@@ -40,6 +41,13 @@ impl Parts {
     /// Never for names made of characters.
     pub fn from(known: Known<'_>) -> Result<Parts> {
         Parts::default().and_from(known)
+    }
+
+    /// Common table expressions in front.
+    #[must_use]
+    pub fn with(mut self, with: Option<With>) -> Parts {
+        self.with = with;
+        self
     }
 
     /// Reads another relation too.
@@ -118,6 +126,7 @@ impl Parts {
         select.projection = self.items;
         select.from = self.from;
         select.selection = self.filter;
+        query.with = self.with;
         Ok(query)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::sql::sqlparser::ast::{Query, With};
+use datafusion::sql::sqlparser::ast::{Query, SetExpr, With};
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError};
 
@@ -10,7 +10,7 @@ use super::dialect::{MillstreamDialect, is};
 use super::reader::{self, Reader};
 use super::{Parsed, Positions, Statement};
 use super::{
-    alter, copy, create, cursor, explain, insert, refuse, setting, show, transaction, update,
+    alter, copy, create, cursor, explain, insert, refuse, setting, show, table, transaction, update,
 };
 use crate::error::{Error, Result, SqlState};
 
@@ -133,8 +133,8 @@ pub(super) fn statement(r: &mut Reader<'_>) -> Result<Statement> {
         "with" => with(r),
         "select" | "values" | "table" => query(r),
         "insert" => insert::insert(r, None),
-        "update" => update::update(r),
-        "delete" => update::delete(r),
+        "update" => update::update(r, None),
+        "delete" => update::delete(r, None),
         "truncate" => update::truncate(r),
         "copy" => copy::copy(r),
         "create" => create::create(r),
@@ -162,23 +162,37 @@ pub(super) fn statement(r: &mut Reader<'_>) -> Result<Statement> {
 }
 
 fn query(r: &mut Reader<'_>) -> Result<Statement> {
-    let query = r.query()?;
+    let mut query = r.query()?;
     refuse::emit(r)?;
+    if let SetExpr::Select(select) = query.body.as_mut()
+        && let Some(into) = select.into.take()
+    {
+        refuse::query(r, &query)?;
+        return table::select_into(r, &into, query);
+    }
     refuse::query(r, &query)?;
     Ok(Statement::Query(query))
 }
 
-/// `WITH … SELECT` or `WITH … INSERT`.
+/// `WITH … SELECT`, `INSERT`, `UPDATE` or `DELETE`.
 fn with(r: &mut Reader<'_>) -> Result<Statement> {
     match r.after_with() {
         Some("insert") => {
             let with = r.with_parser(with_clause)?;
             insert::insert(r, Some(with))
         }
-        Some(verb @ ("update" | "delete" | "merge")) => Err(r.unsupported(
+        Some("update") => {
+            let with = r.with_parser(with_clause)?;
+            update::update(r, Some(with))
+        }
+        Some("delete") => {
+            let with = r.with_parser(with_clause)?;
+            update::delete(r, Some(with))
+        }
+        Some(verb @ "merge") => Err(r.unsupported(
             &format!("WITH before {}", verb.to_uppercase()),
             r.position(),
-            "Use a subquery in its WHERE clause instead.",
+            "Use INSERT … ON CONFLICT, UPDATE or DELETE.",
         )),
         _ => query(r),
     }

@@ -80,7 +80,12 @@ pub(super) fn reset(r: &mut Reader<'_>) -> Result<Statement> {
 pub(super) fn discard(r: &mut Reader<'_>) -> Result<Statement> {
     r.expect(&["discard"])?;
     let what = r.expect_any(&["all", "plans", "sequences", "temp", "temporary"])?;
-    Ok(Statement::Discard { all: what == "all" })
+    Ok(Statement::Discard(match what {
+        "all" => "ALL",
+        "plans" => "PLANS",
+        "sequences" => "SEQUENCES",
+        _ => "TEMP",
+    }))
 }
 
 /// Reads `UNLISTEN …`.

@@ -1,6 +1,6 @@
 //! The one statement form: every spelling that is accepted arrives here as one of these.
 
-pub use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, TableWithJoins};
+pub use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, TableWithJoins, With};
 
 use super::Parsed;
 use crate::types::SqlType;
@@ -44,6 +44,8 @@ pub enum Statement {
     },
     /// `CREATE TABLE`
     CreateTable(Box<Create<TableDefinition>>),
+    /// `CREATE TABLE … AS query`, `SELECT … INTO`
+    CreateTableAs(Box<CreateTableAs>),
     /// `CREATE SOURCE`
     CreateSource(Box<Create<SourceDefinition>>),
     /// `CREATE [OR REPLACE] VIEW`
@@ -54,8 +56,8 @@ pub enum Statement {
     Drop(Drop),
     /// `ALTER …`
     Alter(Alter),
-    /// `BEGIN`, `START TRANSACTION`
-    Begin(TransactionModes),
+    /// `BEGIN`; `true`: `START TRANSACTION`
+    Begin(TransactionModes, bool),
     /// `COMMIT`, `END`; `true`: `AND CHAIN`
     Commit {
         /// Whether a new transaction begins at once.
@@ -148,11 +150,8 @@ pub enum Statement {
     Fetch(Fetch),
     /// `CLOSE c`; `None` for `ALL`
     Close(Option<String>),
-    /// `DISCARD ALL | PLANS | SEQUENCES | TEMP`
-    Discard {
-        /// Whether `ALL`; the others have nothing to discard.
-        all: bool,
-    },
+    /// `DISCARD ALL | PLANS | SEQUENCES | TEMP`: of which kind. All but `ALL` have nothing to discard.
+    Discard(&'static str),
     /// `UNLISTEN`: nothing to do, since `LISTEN` is refused.
     Unlisten(Option<String>),
     /// `NOTIFY channel [, 'payload']`
@@ -225,6 +224,8 @@ pub struct Assignment {
 /// `UPDATE table [AS alias] SET … [FROM …] [WHERE …] [RETURNING …]`
 #[derive(Clone, Debug)]
 pub struct Update {
+    /// `WITH`
+    pub with: Option<With>,
     /// The table.
     pub table: Name,
     /// Its alias.
@@ -242,6 +243,8 @@ pub struct Update {
 /// `DELETE FROM table [AS alias] [USING …] [WHERE …] [RETURNING …]`
 #[derive(Clone, Debug)]
 pub struct Delete {
+    /// `WITH`
+    pub with: Option<With>,
     /// The table.
     pub table: Name,
     /// Its alias.
@@ -263,6 +266,21 @@ pub struct Create<D> {
     pub if_not_exists: bool,
     /// What it defines.
     pub definition: D,
+}
+
+/// `CREATE TABLE [IF NOT EXISTS] name [(columns)] AS query [WITH [NO] DATA]`
+#[derive(Clone, Debug)]
+pub struct CreateTableAs {
+    /// Its name.
+    pub name: Name,
+    /// Whether an existing object of this name is left alone.
+    pub if_not_exists: bool,
+    /// Names for the query's columns, in order; may be fewer than the query has.
+    pub columns: Vec<String>,
+    /// The query.
+    pub query: Box<Query>,
+    /// Whether the query's rows are inserted.
+    pub with_data: bool,
 }
 
 /// `CREATE [OR REPLACE] [MATERIALIZED] VIEW`

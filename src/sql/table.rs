@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use datafusion::sql::sqlparser::ast::Expr;
+use datafusion::sql::sqlparser::ast::{Expr, ObjectNamePart, Query, SelectInto, Spanned};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::reader::Reader;
-use super::statement::{Create, Statement};
+use super::statement::{Create, CreateTableAs, Name, Statement};
 use super::visit;
 use super::{refuse, types};
 use crate::error::{Error, Result, SqlState};
@@ -17,9 +17,8 @@ pub(super) fn create_table(r: &mut Reader<'_>) -> Result<Statement> {
     let if_not_exists = r.if_not_exists();
     let name = r.name()?;
     let at = r.position();
-    if r.at(&["as"]) {
-        let hint = "CREATE TABLE with its columns, then INSERT INTO … SELECT.";
-        return Err(r.unsupported("CREATE TABLE AS", at, hint));
+    if r.at(&["as"]) || names_only(r) {
+        return create_table_as(r, name, if_not_exists);
     }
     let elements = Elements::read(r, &name.name)?;
     let mut definition = elements.into_table(&name.name)?;
@@ -28,6 +27,52 @@ pub(super) fn create_table(r: &mut Reader<'_>) -> Result<Statement> {
     }
     clauses(r, &mut definition)?;
     Ok(Statement::CreateTable(Box::new(Create { name, if_not_exists, definition })))
+}
+
+/// Whether a list of names without types comes next.
+fn names_only(r: &Reader<'_>) -> bool {
+    *r.peek() == Token::LParen
+        && matches!(r.peek_nth(1), Token::Word(_))
+        && matches!(r.peek_nth(2), Token::Comma | Token::RParen)
+}
+
+/// Reads `[(columns)] AS query [WITH [NO] DATA]`.
+fn create_table_as(r: &mut Reader<'_>, name: Name, if_not_exists: bool) -> Result<Statement> {
+    let columns = if r.at(&["as"]) { vec![] } else { r.parenthesized(Reader::identifier)? };
+    r.expect(&["as"])?;
+    let at = r.position();
+    if r.at(&["execute"]) {
+        return Err(r.unsupported("CREATE TABLE AS EXECUTE", at, "Write the query."));
+    }
+    if !r.at_query() {
+        return Err(r.syntax_error());
+    }
+    let query = r.query()?;
+    refuse::query(r, &query)?;
+    let with_data = !r.take(&["with", "no", "data"]);
+    r.take(&["with", "data"]);
+    let create = CreateTableAs { name, if_not_exists, columns, query, with_data };
+    Ok(Statement::CreateTableAs(Box::new(create)))
+}
+
+/// `SELECT … INTO table`, its query without the clause.
+pub(super) fn select_into(
+    r: &Reader<'_>,
+    into: &SelectInto,
+    query: Box<Query>,
+) -> Result<Statement> {
+    let at = r.positions().of_span(into.name.span()).unwrap_or_else(|| r.start());
+    if into.temporary {
+        let hint = "Leave out TEMPORARY, and drop it when you are done.";
+        return Err(r.unsupported("a temporary table or view", at, hint));
+    }
+    let part = |part: &ObjectNamePart| part.as_ident().map(visit::folded);
+    let mut parts = into.name.0.iter().map(part).collect::<Option<Vec<_>>>().unwrap_or_default();
+    let name = parts.pop().unwrap_or_default();
+    let name = Name { schema: parts.pop(), name, position: at };
+    let create =
+        CreateTableAs { name, if_not_exists: false, columns: vec![], query, with_data: true };
+    Ok(Statement::CreateTableAs(Box::new(create)))
 }
 
 /// The clauses after the columns, in any order.

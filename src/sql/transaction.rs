@@ -12,11 +12,11 @@ pub(super) fn transaction(r: &mut Reader<'_>) -> Result<Statement> {
     match r.expect_any(&words)? {
         "begin" => {
             block(r);
-            modes(r).map(Statement::Begin)
+            Ok(Statement::Begin(modes(r)?, false))
         }
         "start" => {
             r.expect(&["transaction"])?;
-            modes(r).map(Statement::Begin)
+            Ok(Statement::Begin(modes(r)?, true))
         }
         word @ ("commit" | "end") => {
             let at = r.position();

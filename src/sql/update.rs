@@ -1,6 +1,6 @@
 //! `UPDATE`, `DELETE` and `TRUNCATE`.
 
-use datafusion::sql::sqlparser::ast::{Expr, TableWithJoins};
+use datafusion::sql::sqlparser::ast::{Expr, TableWithJoins, With};
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use itertools::zip_eq;
 
 /// Reads `UPDATE table [AS alias] SET … [FROM …] [WHERE …] [RETURNING …]`.
-pub(super) fn update(r: &mut Reader<'_>) -> Result<Statement> {
+pub(super) fn update(r: &mut Reader<'_>, with: Option<With>) -> Result<Statement> {
     r.expect(&["update"])?;
     let (table, alias) = target(r, "set")?;
     r.expect(&["set"])?;
@@ -19,18 +19,18 @@ pub(super) fn update(r: &mut Reader<'_>) -> Result<Statement> {
     let from = if r.take(&["from"]) { tables(r)? } else { vec![] };
     let filter = filter(r)?;
     let returning = returning(r)?;
-    let update = Update { table, alias, assignments, from, filter, returning };
+    let update = Update { with, table, alias, assignments, from, filter, returning };
     Ok(Statement::Update(Box::new(update)))
 }
 
 /// Reads `DELETE FROM table [AS alias] [USING …] [WHERE …] [RETURNING …]`.
-pub(super) fn delete(r: &mut Reader<'_>) -> Result<Statement> {
+pub(super) fn delete(r: &mut Reader<'_>, with: Option<With>) -> Result<Statement> {
     r.expect(&["delete", "from"])?;
     let (table, alias) = target(r, "using")?;
     let using = if r.take(&["using"]) { tables(r)? } else { vec![] };
     let filter = filter(r)?;
     let returning = returning(r)?;
-    Ok(Statement::Delete(Box::new(Delete { table, alias, using, filter, returning })))
+    Ok(Statement::Delete(Box::new(Delete { with, table, alias, using, filter, returning })))
 }
 
 /// Reads `TRUNCATE [TABLE] a, b`.
@@ -41,11 +41,8 @@ pub(super) fn truncate(r: &mut Reader<'_>) -> Result<Statement> {
     let tables = r.list(Reader::name)?;
     r.take(&["continue", "identity"]);
     r.take(&["restart", "identity"]);
-    let at = r.position();
-    if r.at(&["cascade"]) {
-        return Err(r.unsupported("TRUNCATE CASCADE", at, "There are no foreign keys."));
-    }
-    r.take(&["restrict"]);
+    // There are no foreign keys that it would follow.
+    r.take_any(&["cascade", "restrict"]);
     Ok(Statement::Truncate { tables })
 }
 

@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, ObjectName, Query, Select, Statement, TableFactor, ValueWithSpan, Visit, Visitor,
+    Expr, Ident, ObjectName, Query, Select, Statement, TableFactor, ValueWithSpan, Visit, Visitor,
     VisitorMut,
 };
 
@@ -16,6 +16,11 @@ pub struct Walk<'a, B>(pub &'a mut dyn Visitor<Break = B>);
 
 /// The same for visitors that change the tree.
 pub struct WalkMut<'a, B>(pub &'a mut dyn VisitorMut<Break = B>);
+
+/// An identifier as names are kept: in lower case unless quoted.
+pub fn folded(ident: &Ident) -> String {
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+}
 
 /// Whether `found` holds for `expr` or an expression in it.
 pub fn contains(expr: &Expr, found: impl FnMut(&Expr) -> bool) -> bool {

@@ -235,7 +235,7 @@ async fn copy_goes_in_and_out() {
     session.copy_data(&Bytes::from_static(b"3\tx\nthree\ty\n")).expect("takes");
     let Err(error) = session.copy_finish().await else { panic!("bad data were taken") };
     assert_eq!(shown(&error), "22P02: invalid input syntax for type integer: \"three\"");
-    assert_eq!(error.detail_text(), Some("COPY t, line 2, column a: \"three\""));
+    assert_eq!(error.context_text(), Some("COPY t, line 2, column a: \"three\""));
     check(&mut session, &[("SELECT count(*) FROM t", &["2"])]).await;
 }
 

@@ -35,12 +35,14 @@ pub fn owns(query: &Query) -> bool {
     let mut names = Names::default();
     let _complete = query.visit(&mut Walk(&mut names));
     let common = &names.common;
-    let mut relations =
-        names.relations.iter().filter(|name| !(name.len() == 1 && common.contains(&name[0])));
-    if names.relations.is_empty() {
+    let stored = |name: &&Vec<String>| {
+        !(is_table_function(name) || name.len() == 1 && common.contains(&name[0]))
+    };
+    let mut relations = names.relations.iter().filter(stored).peekable();
+    if relations.peek().is_none() {
         return names.calls_system;
     }
-    relations.all(|name| find(name).is_some() || is_table_function(name))
+    relations.all(|name| find(name).is_some())
 }
 
 fn find(name: &[String]) -> Option<&'static layout::Layout> {

@@ -10,6 +10,7 @@ mod logarithm;
 mod ordered_set;
 mod rank;
 mod rounding;
+mod series;
 mod session;
 mod shift;
 mod simple;
@@ -35,6 +36,7 @@ pub(crate) use cast::{conversion, differs, is_json, zoned_cast};
 pub(crate) use decimal::{decimal_of, is_integer};
 pub(crate) use interval_order::interval_order;
 pub(crate) use logarithm::power_function;
+pub(crate) use series::ordinals_function;
 pub(crate) use shift::shift;
 pub(crate) use single_value::{SINGLE_VALUE, single_value};
 pub(crate) use time_part::{extract, is_epoch};
@@ -60,6 +62,7 @@ pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
         logarithm::all(),
         assigned::all(),
         with_ties::all(),
+        series::all(),
     ];
     groups.into_iter().flatten().collect()
 }

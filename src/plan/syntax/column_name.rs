@@ -5,6 +5,8 @@ use std::collections::HashSet;
 
 use datafusion::sql::sqlparser::ast::{AccessExpr, Expr, Ident, SelectItem, SetExpr};
 
+use super::columns::folded;
+
 /// Between a name and the number that makes it distinct; no identifier holds it.
 const HIDDEN: char = '\u{1}';
 
@@ -13,9 +15,44 @@ pub(crate) fn visible(name: &str) -> &str {
     name.split_once(HIDDEN).map_or(name, |(name, _)| name)
 }
 
+/// Names of a relation's columns, the repeated ones with a hidden number.
+pub(crate) fn distinct(names: Vec<String>) -> Vec<String> {
+    let mut taken = HashSet::new();
+    let distinct = |name: String| {
+        let (mut own, mut number) = (name.clone(), 1);
+        while !taken.insert(own.clone()) {
+            number += 1;
+            own = format!("{}{HIDDEN}{number}", visible(&name));
+        }
+        own
+    };
+    names.into_iter().map(distinct).collect()
+}
+
+/// Gives every column of a lateral subquery its name: it might be one of the query around.
+pub(super) fn name_columns(body: &mut SetExpr) {
+    let SetExpr::Select(select) = body else { return };
+    for item in &mut select.projection {
+        if let SelectItem::UnnamedExpr(expr @ (Expr::Identifier(_) | Expr::CompoundIdentifier(_))) =
+            item
+        {
+            let alias = Ident::with_quote('"', name_of(expr));
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+        }
+    }
+}
+
 /// Gives every expression of a select list a name, distinct among those of the list.
 pub(super) fn name_items(items: &mut [SelectItem]) {
     let mut taken = HashSet::new();
+    // Names without a relation, which a position or ORDER BY might take for one with one.
+    let bare = items.iter().filter_map(|item| match item {
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(_)) => None,
+        SelectItem::UnnamedExpr(expr) => Some(name_of(expr)),
+        SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
+        _ => None,
+    });
+    let bare: HashSet<String> = bare.collect();
     for item in items {
         let (name, expr, named) = match item {
             SelectItem::UnnamedExpr(expr) => (name_of(expr), &*expr, false),
@@ -24,7 +61,12 @@ pub(super) fn name_items(items: &mut [SelectItem]) {
         };
         // Columns of two relations may share a name: the relation tells them apart.
         let column = !named && matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
-        let key = if column { expr.to_string() } else { name.clone() };
+        let key = match expr {
+            Expr::CompoundIdentifier(parts) if column && !bare.contains(&name) => {
+                parts.iter().map(folded).collect::<Vec<_>>().join(".")
+            }
+            _ => name.clone(),
+        };
         let (mut distinct, mut number) = (name.clone(), 1);
         let mut key = key;
         while !taken.insert(key.clone()) {
@@ -39,16 +81,9 @@ pub(super) fn name_items(items: &mut [SelectItem]) {
     }
 }
 
-fn folded(ident: &Ident) -> String {
-    match ident.quote_style {
-        Some(_) => ident.value.clone(),
-        None => ident.value.to_lowercase(),
-    }
-}
-
 const UNKNOWN: &str = "?column?";
 
-fn name_of(expr: &Expr) -> String {
+pub(super) fn name_of(expr: &Expr) -> String {
     strong_name(expr).map_or_else(|| UNKNOWN.to_owned(), |(name, _)| name)
 }
 
@@ -74,14 +109,7 @@ fn strong_name(expr: &Expr) -> Option<(String, bool)> {
             inner.filter(|(_, strong)| *strong).or_else(|| strong("case"))
         }
         Expr::Exists { .. } => strong("exists"),
-        Expr::Subquery(query) => match query.body.as_ref() {
-            SetExpr::Select(select) => match select.projection.first() {
-                Some(SelectItem::UnnamedExpr(expr)) => strong_name(expr),
-                Some(SelectItem::ExprWithAlias { alias, .. }) => Some((folded(alias), true)),
-                _ => None,
-            },
-            _ => None,
-        },
+        Expr::Subquery(query) => first_name(&query.body),
         Expr::Extract { .. } => strong("extract"),
         Expr::Substring { shorthand: true, .. } => strong("substr"),
         Expr::Substring { .. } => strong("substring"),
@@ -101,6 +129,21 @@ fn strong_name(expr: &Expr) -> Option<(String, bool)> {
             Some(AccessExpr::Dot(Expr::Identifier(field))) => Some((folded(field), true)),
             _ => strong_name(root),
         },
+        _ => None,
+    }
+}
+
+/// The name of a query's first column.
+fn first_name(body: &SetExpr) -> Option<(String, bool)> {
+    match body {
+        SetExpr::Select(select) => match select.projection.first() {
+            Some(SelectItem::UnnamedExpr(expr)) => strong_name(expr),
+            Some(SelectItem::ExprWithAlias { alias, .. }) => Some((folded(alias), true)),
+            _ => None,
+        },
+        SetExpr::SetOperation { left, .. } => first_name(left),
+        SetExpr::Query(query) => first_name(&query.body),
+        SetExpr::Values(_) => Some(("column1".to_owned(), true)),
         _ => None,
     }
 }

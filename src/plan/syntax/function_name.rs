@@ -154,6 +154,7 @@ pub(super) fn keeps_argument_type(name: &ObjectName) -> bool {
             | "grouping"
             | "pg_typeof"
             | "sign"
+            | "generate_series"
             | ASSIGNED
     )
 }
@@ -173,6 +174,12 @@ pub(crate) fn assigned(expr: Expr) -> Expr {
 pub(super) fn rewrite(expr: &mut Expr) {
     let Expr::Function(function) = expr else { return };
     let name = last_part(&function.name);
+    let quoted = function
+        .name
+        .0
+        .last()
+        .and_then(|part| part.as_ident())
+        .is_some_and(|ident| ident.quote_style.is_some());
     // `pg_catalog.lower(x)` is `lower(x)`.
     if function.name.0.len() > 1 {
         function.name = ObjectName::from(vec![Ident::with_quote('"', name.clone())]);
@@ -186,8 +193,8 @@ pub(super) fn rewrite(expr: &mut Expr) {
         _ => None,
     };
     match (name.as_str(), &list.args[..]) {
-        // A set of rows, where DataFusion has an array.
-        ("generate_series", _) => *expr = call("unnest", vec![expr.clone()]),
+        // A set of rows, where we have an array. (In FROM it is unnested already, and quoted.)
+        ("generate_series", _) if !quoted => *expr = call("unnest", vec![expr.clone()]),
         // An array without elements has no dimensions.
         ("array_length", [_, _]) => {
             let none = Expr::value(Value::Number("0".to_owned(), false));

@@ -3,11 +3,14 @@
 //! with something else.
 
 mod column_name;
+mod columns;
+mod form;
 mod function_name;
 mod interval;
-mod merged_join;
+mod merge;
 mod quantified;
 mod similar;
+mod table_function;
 mod values;
 
 use std::ops::ControlFlow;
@@ -15,14 +18,16 @@ use std::ops::ControlFlow;
 use arrow::datatypes::DECIMAL128_MAX_PRECISION;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Fetch, GroupByExpr,
-    JoinConstraint, JoinOperator, LimitClause, ObjectName, OrderByKind, Query, Select, Spanned,
-    TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
+    LimitClause, ObjectName, OrderByKind, Query, Select, Spanned, TableFactor, Value, Visit,
+    VisitMut, Visitor, VisitorMut,
 };
 
-pub(crate) use column_name::visible;
+pub(crate) use column_name::{distinct, visible};
 pub(crate) use function_name::{Functions, assigned};
+pub(crate) use table_function::LONG_SERIES;
 
 use super::function::WITH_TIES;
+use super::relation::Relations;
 use crate::error::{Error, Result, SqlState};
 use crate::sql::Positions;
 use crate::sql::visit::{Walk, WalkMut};
@@ -30,9 +35,11 @@ use crate::sql::visit::{Walk, WalkMut};
 /// `query` as DataFusion is to plan it.
 pub(crate) fn rewrite(
     query: &mut Query,
+    relations: &dyn Relations,
     functions: &Functions<'_>,
     positions: &Positions,
 ) -> Result<()> {
+    merge::rewrite(query, relations, positions)?;
     finished(query.visit(&mut WalkMut(&mut Rewriter { functions, positions, raw: 0 })))
 }
 
@@ -70,6 +77,10 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         values::type_columns(&mut query.body);
+        form::table(&mut query.body);
+        if let Some(with) = query.with.as_mut().filter(|with| !with.recursive) {
+            with.cte_tables.iter_mut().for_each(form::named_columns);
+        }
         // FETCH FIRST n ROWS ONLY is LIMIT n.
         if let Some(Fetch { percent: false, .. }) = &query.fetch
             && let Some(Fetch { quantity, with_ties, .. }) = query.fetch.take()
@@ -90,9 +101,6 @@ impl VisitorMut for Rewriter<'_> {
                     });
                 }
             }
-        }
-        if let Err(error) = merged_join::rewrite(query) {
-            return self.fail(error, query);
         }
         if !query.locks.is_empty() {
             // Rows are not locked: a transaction reads one epoch and writes another.
@@ -134,15 +142,6 @@ impl VisitorMut for Rewriter<'_> {
                 .hint("Compute it in a subquery and filter its rows, or use QUALIFY.");
             return self.fail(error, &call);
         }
-        let joins = select.from.iter().flat_map(|from| &from.joins);
-        if let Some(join) = joins.into_iter().find(|join| merges_columns(&join.join_operator)) {
-            let error = Error::unsupported("NATURAL RIGHT or FULL JOIN")
-                .hint("Write ON l.c = r.c, and coalesce(l.c, r.c) for the merged column.");
-            return self.fail(error, &join.relation);
-        }
-        if let Err(error) = merged_join::spelled(select) {
-            return self.fail(error, select);
-        }
         column_name::name_items(&mut select.projection);
         ControlFlow::Continue(())
     }
@@ -155,6 +154,12 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        if let Err(error) = table_function::rewrite(factor) {
+            return self.fail(error, factor);
+        }
+        if let TableFactor::Derived { lateral: true, subquery, .. } = factor {
+            column_name::name_columns(&mut subquery.body);
+        }
         self.raw += usize::from(takes_bare_numbers(factor));
         ControlFlow::Continue(())
     }
@@ -165,6 +170,7 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        form::row_in(expr);
         if let Expr::Function(function) = expr
             && let Err(error) = self.functions.check(function)
         {
@@ -261,16 +267,6 @@ impl Visitor for WindowCalls {
     }
 }
 
-/// Whether a column of the join is that of one side or the other, which DataFusion does not merge.
-fn merges_columns(join: &JoinOperator) -> bool {
-    let (JoinOperator::FullOuter(on) | JoinOperator::Right(on) | JoinOperator::RightOuter(on)) =
-        join
-    else {
-        return false;
-    };
-    matches!(on, JoinConstraint::Natural)
-}
-
 fn is_float(data_type: &DataType) -> bool {
     matches!(
         data_type,
@@ -284,12 +280,7 @@ fn is_float(data_type: &DataType) -> bool {
 }
 
 fn takes_bare_numbers(factor: &TableFactor) -> bool {
-    matches!(
-        factor,
-        TableFactor::Table { args: Some(_), .. }
-            | TableFactor::Function { .. }
-            | TableFactor::TableFunction { .. }
-    )
+    matches!(factor, TableFactor::Table { args: Some(_), .. } | TableFactor::TableFunction { .. })
 }
 
 fn keeps_numbers_bare(expr: &Expr) -> bool {
@@ -364,6 +355,15 @@ fn bare(expr: &mut Expr) {
     {
         *expr = inner.as_ref().clone();
     }
+}
+
+pub(super) fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
+}
+
+/// Null, in the type of `value`.
+pub(super) fn never(value: Expr) -> Expr {
+    function_name::call("nullif", vec![value.clone(), value])
 }
 
 /// `BETWEEN` as the two comparisons it stands for, which resolve their operators each.

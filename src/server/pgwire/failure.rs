@@ -51,6 +51,7 @@ fn fields(severity: &'static str, error: &Error) -> Vec<(u8, String)> {
     let optional = [
         (b'D', error.detail_text().map(without_zeros)),
         (b'H', error.hint_text().map(without_zeros)),
+        (b'W', error.context_text().map(without_zeros)),
         (b'P', error.position().map(|position| position.to_string())),
     ];
     if let Some(subject) = error.subject() {

@@ -1,0 +1,137 @@
+//! Functions in FROM, as the few forms that are planned.
+//!
+//! | written | becomes |
+//! |---|---|
+//! | `unnest(a, b) [WITH ORDINALITY]` | `UNNEST(a, b)` |
+//! | `generate_series(1, n) AS g` | `UNNEST(generate_series(1, n)) AS g` |
+//! | `string_to_table(s, ',')` | `UNNEST(string_to_array(s, ','))` |
+//! | `lower('X') AS x` | `LATERAL (SELECT lower('X') AS x) AS x` |
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, SelectItem, TableAlias, TableFactor,
+    UnaryOperator, Value,
+};
+
+use super::columns::{folded, select};
+use super::function_name::call;
+use crate::error::{Error, Result};
+
+/// Functions that return rows where an array is what we have: their names and the arrays'.
+const ROWS: [(&str, &str); 3] = [
+    ("generate_series", "generate_series"),
+    ("string_to_table", "string_to_array"),
+    ("regexp_split_to_table", "regexp_split_to_array"),
+];
+
+/// What `generate_series` is called that has more than [`LONG`] rows.
+pub(crate) const LONG_SERIES: &str = "__long_series";
+
+/// The most elements of a series that is made as a whole.
+const LONG: i128 = 1_000_000;
+
+/// Whether a function in FROM is a window over a relation, which is planned as it stands.
+pub(super) fn is_window(name: &ObjectName) -> bool {
+    matches!(last(name).as_deref(), Some("tumble" | "hop"))
+}
+
+fn last(name: &ObjectName) -> Option<String> {
+    name.0.last().and_then(|part| part.as_ident()).map(folded)
+}
+
+/// Rewrites `factor` if it is a function.
+///
+/// # Errors
+/// `0A000` for arguments by name and the like.
+pub(super) fn rewrite(factor: &mut TableFactor) -> Result<()> {
+    let (name, args, alias, with_ordinality) = match factor {
+        TableFactor::Table { name, args: Some(args), alias, with_ordinality, .. }
+            if !is_window(name) =>
+        {
+            (name, args.args.clone(), alias, *with_ordinality)
+        }
+        TableFactor::Function { name, args, alias, with_ordinality, .. } => {
+            (name, args.clone(), alias, *with_ordinality)
+        }
+        _ => return Ok(()),
+    };
+    let plain = |arg: &FunctionArg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Ok(expr.clone()),
+        other => Err(Error::unsupported(format!("the argument \"{other}\" of a function in FROM"))),
+    };
+    let args = args.iter().map(plain).collect::<Result<Vec<_>>>()?;
+    let Some(called) = last(name) else { return Ok(()) };
+    if called == "generate_series" && !with_ordinality && is_long(&args) {
+        // It is not kept as a whole; see the planner of FROM.
+        *name = ObjectName::from(vec![Ident::new(LONG_SERIES)]);
+        return Ok(());
+    }
+    let alias = alias.take();
+    let known = ROWS.iter().find(|(name, _)| *name == called);
+    if called != "unnest" && known.is_none() {
+        if with_ordinality {
+            return Err(Error::unsupported(format!("WITH ORDINALITY of {called}()"))
+                .hint("Use unnest or generate_series, or row_number() OVER ()."));
+        }
+        *factor = scalar(name, args, alias);
+        return Ok(());
+    }
+    let array_exprs = match known {
+        Some((_, array)) => {
+            vec![function(ObjectName::from(vec![Ident::with_quote('"', *array)]), args)]
+        }
+        None => args,
+    };
+    let alias = alias.or_else(|| known.map(|(name, _)| named(Ident::new(*name))));
+    *factor = TableFactor::UNNEST {
+        alias,
+        array_exprs,
+        with_offset: false,
+        with_offset_alias: None,
+        with_ordinality,
+    };
+    Ok(())
+}
+
+/// Whether constants make a series that is better not kept in memory.
+fn is_long(args: &[Expr]) -> bool {
+    let numbers = args.iter().map(integer).collect::<Option<Vec<_>>>();
+    let (start, stop, step) = match numbers.as_deref() {
+        Some([start, stop]) => (*start, *stop, 1),
+        Some([start, stop, step]) if *step != 0 => (*start, *stop, *step),
+        _ => return false,
+    };
+    (i128::from(stop) - i128::from(start)) / i128::from(step) > LONG
+}
+
+fn integer(expr: &Expr) -> Option<i64> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) => digits.parse().ok(),
+            _ => None,
+        },
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => integer(expr)?.checked_neg(),
+        _ => None,
+    }
+}
+
+fn named(name: Ident) -> TableAlias {
+    TableAlias { explicit: false, name, columns: vec![], at: None }
+}
+
+fn function(name: ObjectName, args: Vec<Expr>) -> Expr {
+    let mut value = call("", args);
+    if let Expr::Function(function) = &mut value {
+        function.name = name;
+    }
+    value
+}
+
+/// A function of one value as a relation of one row.
+fn scalar(name: &ObjectName, args: Vec<Expr>, alias: Option<TableAlias>) -> TableFactor {
+    let value = function(name.clone(), args);
+    let own = last(name).unwrap_or_default();
+    let alias = alias.unwrap_or_else(|| named(Ident::with_quote('"', own)));
+    let item = SelectItem::ExprWithAlias { expr: value, alias: alias.name.clone() };
+    let subquery = Box::new(select(vec![item], vec![]));
+    TableFactor::Derived { lateral: true, subquery, alias: Some(alias), sample: None }
+}
