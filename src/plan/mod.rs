@@ -50,6 +50,7 @@ pub mod stop;
 mod subquery;
 mod syntax;
 mod type_name;
+mod typing;
 pub mod view;
 mod window;
 mod with_ties;
