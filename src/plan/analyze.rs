@@ -13,13 +13,15 @@ use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPla
 use datafusion::optimizer::AnalyzerRule;
 use itertools::izip;
 
-use super::function::{self, ArithmeticOp, arithmetic, differs, interval_order};
+use super::function::{
+    self, ArithmeticOp, arithmetic, differs, interval_order, is_declared, resolved,
+};
 use super::operator::{sql_name, typed};
-use super::{blank_padded, conversion, union_types};
+use super::{blank_padded, conversion, typing, union_types};
 use crate::error::{Error, SqlState};
 
 /// Marks a parameter whose type nothing has told yet.
-const UNDECLARED: &str = "undeclared";
+pub(crate) const UNDECLARED: &str = "undeclared";
 
 /// Before types are coerced: string literals take the type of what they are compared with.
 #[derive(Debug)]
@@ -121,11 +123,6 @@ fn check_case(case: &Case, schema: &DFSchema) -> Result<()> {
     Ok(())
 }
 
-/// Whether the arguments of a function have one type, which is its result's.
-fn shares_type(function: &str) -> bool {
-    matches!(function, "coalesce" | "greatest" | "least" | "make_array")
-}
-
 fn type_literals(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let expr = match expr {
         // `$1::type` declares the parameter's type. (The cast is visited after what it converts,
@@ -140,33 +137,42 @@ fn type_literals(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                     field: Some(field),
                 })));
             }
-            operand => Expr::Cast(Cast { expr: Box::new(operand), field }),
+            operand => {
+                let from = operand.get_type(schema)?;
+                typing::check_cast(&from, &field)?;
+                if let Some(kept) = typing::bare_numeric(&operand, &from, &field) {
+                    return Ok(Transformed::yes(kept?));
+                }
+                Expr::Cast(Cast { expr: Box::new(operand), field })
+            }
         },
         Expr::Placeholder(Placeholder { id, field: None }) => {
             let field = Some(Arc::new(Field::new(UNDECLARED, DataType::Utf8, true)));
             return Ok(Transformed::yes(Expr::Placeholder(Placeholder { id, field })));
         }
-        Expr::Case(mut case) => {
-            check_case(&case, schema)?;
-            let results = case.when_then_expr.iter_mut().map(|(_, then)| then.as_mut());
-            // Postgres looks at ELSE first.
-            let results = case.else_expr.iter_mut().map(AsMut::as_mut).chain(results);
-            conversion::common("CASE", results.collect(), schema)?;
-            return Ok(Transformed::yes(Expr::Case(case)));
+        Expr::ScalarFunction(call) if is_declared(&call.func) => {
+            return Ok(Transformed::yes(resolved(call, schema)?));
         }
-        Expr::ScalarFunction(mut call) if shares_type(call.name()) => {
-            let construct = match call.name() {
-                "make_array" => "ARRAY".to_owned(),
-                name => name.to_uppercase(),
-            };
-            conversion::common(&construct, call.args.iter_mut().collect(), schema)?;
+        Expr::ScalarFunction(call) if typing::unites(&call) => {
+            return Ok(Transformed::yes(typing::united_call(call, schema)?));
+        }
+        Expr::ScalarFunction(mut call) if call.name() == "make_array" => {
+            conversion::common("ARRAY", call.args.iter_mut().collect(), schema)?;
             return Ok(Transformed::yes(Expr::ScalarFunction(call)));
+        }
+        Expr::Case(case) => {
+            check_case(&case, schema)?;
+            return Ok(Transformed::yes(Expr::Case(typing::united_case(case, schema)?)));
         }
         other => other,
     };
     let Expr::InList(InList { expr, list, negated }) = expr else {
         return Ok(Transformed::no(expr));
     };
+    if let Some(united) = typing::united_list(&expr, &list, schema)? {
+        let (expr, list) = united;
+        return Ok(Transformed::yes(Expr::InList(InList { expr: Box::new(expr), list, negated })));
+    }
     let unknown = |item: &Expr| matches!(item, Expr::Literal(ScalarValue::Utf8(_), _));
     let kind = match unknown(&expr) {
         false => Some(expr.get_type(schema)?),
@@ -175,10 +181,28 @@ fn type_literals(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match kind {
         Some(kind) if !kind.is_string() && !kind.is_null() && list.iter().any(unknown) => {
             let list = list.into_iter().map(|item| Ok(typed(item, &kind)?));
-            let list = list.collect::<Result<_>>()?;
-            Ok(Transformed::yes(Expr::InList(InList { expr, list, negated })))
+            let list = InList { expr, list: list.collect::<Result<_>>()?, negated };
+            let interval = matches!(kind, DataType::Interval(_));
+            let list = if interval { typing::lengths(list) } else { list };
+            Ok(Transformed::yes(Expr::InList(list)))
+        }
+        Some(DataType::Interval(_)) => {
+            Ok(Transformed::yes(Expr::InList(typing::lengths(InList { expr, list, negated }))))
         }
         _ => Ok(Transformed::no(Expr::InList(InList { expr, list, negated }))),
+    }
+}
+
+/// `expr` with its parts' types decided, so that what stands above can ask for its own.
+pub(super) fn settled(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    let open = match &expr {
+        Expr::Case(_) => true,
+        Expr::ScalarFunction(call) => is_declared(&call.func) || typing::unites(call),
+        _ => false,
+    };
+    match open {
+        true => Ok(expr.transform_up(|part| type_literals(part, schema))?.data),
+        false => Ok(expr),
     }
 }
 

@@ -52,6 +52,7 @@ pub mod stop;
 mod subquery;
 mod syntax;
 mod type_name;
+mod typing;
 mod union_types;
 pub mod view;
 mod window;

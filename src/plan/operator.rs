@@ -11,7 +11,11 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExp
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use super::function::{ArithmeticOp, arithmetic, decimal_of, extract, is_integer, power_function};
+use super::analyze::settled;
+use super::function::{
+    ArithmeticOp, arithmetic, decimal_of, extract, is_integer, power_function, scalar,
+};
+use super::typing::length;
 use crate::error::{Error, Result, SqlState};
 use crate::types::{pg_type, text};
 
@@ -56,7 +60,7 @@ struct Operands {
 
 impl Operands {
     fn new(left: Expr, right: Expr, schema: &DFSchema) -> Result<Operands> {
-        let (left, right) = (folded(left), folded(right));
+        let (left, right) = (folded(settled(left, schema)?), folded(settled(right, schema)?));
         let types = (known_type(&left, schema)?, known_type(&right, schema)?);
         Ok(Operands { left, right, types })
     }
@@ -94,6 +98,10 @@ impl Operands {
         PlannerResult::Planned(arithmetic(op).call(vec![self.left, self.right]))
     }
 
+    fn function(self, name: &str) -> PlannerResult<RawBinaryExpr> {
+        PlannerResult::Planned(scalar(name).call(vec![self.left, self.right]))
+    }
+
     /// Both operands converted.
     fn converted(mut self, left: &DataType, right: &DataType) -> Operands {
         self.left = cast(self.left, self.types.0.as_ref(), left);
@@ -123,6 +131,14 @@ fn resolve(op: BinaryOperator, operands: Operands) -> Result<PlannerResult<RawBi
         | BinaryOperator::PGRegexIMatch
         | BinaryOperator::PGRegexNotMatch
         | BinaryOperator::PGRegexNotIMatch => return pattern(op, operands),
+        BinaryOperator::AtArrow | BinaryOperator::ArrowAt | BinaryOperator::PGOverlap => {
+            return set_comparison(op, operands);
+        }
+        BinaryOperator::BitwiseAnd
+        | BinaryOperator::BitwiseOr
+        | BinaryOperator::PGBitwiseXor
+        | BinaryOperator::PGBitwiseShiftLeft
+        | BinaryOperator::PGBitwiseShiftRight => return bits(op, operands),
         _ => return Ok(operands.original(op)),
     };
     arithmetic_operator(&op, function, operands)
@@ -136,9 +152,22 @@ fn arithmetic_operator(
     // An unknown operand beside a time is an interval, beside anything else of the same type.
     let interval = DataType::Interval(IntervalUnit::MonthDayNano);
     match (&operands.types.0, &operands.types.1) {
-        (Some(time), None) if is_temporal(time) => operands.assume(time.clone(), interval)?,
+        // A difference is of two times of a type; a date may grow by days or by an interval.
+        (Some(DataType::Date32), None) | (None, Some(DataType::Date32))
+            if function == ArithmeticOp::Add =>
+        {
+            return Err(ambiguous_operator(op, &operands.types));
+        }
+        (Some(time), None) if is_temporal(time) && function == ArithmeticOp::Add => {
+            operands.assume(time.clone(), interval)?;
+        }
         (None, Some(time)) if is_temporal(time) && function == ArithmeticOp::Add => {
             operands.assume(interval, time.clone())?;
+        }
+        (Some(span @ DataType::Interval(_)), None)
+            if matches!(function, ArithmeticOp::Multiply | ArithmeticOp::Divide) =>
+        {
+            operands.assume(span.clone(), DataType::Float64)?;
         }
         _ => {}
     }
@@ -191,7 +220,9 @@ fn convert_and_call(
             let common = DataType::Timestamp(TimeUnit::Microsecond, zone);
             (common.clone(), common)
         }
-        (
+        (DataType::Timestamp(_, _), DataType::Time64(_), Add | Subtract)
+        | (DataType::Time64(_), DataType::Timestamp(_, _), Add)
+        | (
             DataType::Timestamp(_, _) | DataType::Time64(_),
             DataType::Interval(_),
             Add | Subtract,
@@ -228,6 +259,21 @@ fn numeric_pair(left: &DataType, right: &DataType) -> Option<(DataType, DataType
     })
 }
 
+/// Operators on the bits of integers; what is shifted keeps its type.
+fn bits(op: BinaryOperator, mut operands: Operands) -> Result<PlannerResult<RawBinaryExpr>> {
+    let (left, right) = operands.unify()?;
+    if !left.is_integer() || !right.is_integer() {
+        return Err(undefined_operator(&op, &left, &right));
+    }
+    let shift =
+        matches!(op, BinaryOperator::PGBitwiseShiftLeft | BinaryOperator::PGBitwiseShiftRight);
+    let common = match numeric_pair(&left, &right) {
+        Some((common, _)) if !shift => common,
+        _ => left,
+    };
+    Ok(operands.converted(&common, &common).original(op))
+}
+
 fn power(mut operands: Operands) -> Result<PlannerResult<RawBinaryExpr>> {
     let (left, right) = operands.unify()?;
     if !left.is_numeric() || !right.is_numeric() {
@@ -256,6 +302,11 @@ fn comparison(op: BinaryOperator, mut operands: Operands) -> Result<PlannerResul
         }
         _ => return Err(undefined_operator(&op, &left, &right)),
     };
+    if let (DataType::Interval(_), DataType::Interval(_)) = (&left, &right) {
+        operands.left = length(operands.left);
+        operands.right = length(operands.right);
+        return Ok(operands.original(op));
+    }
     let operands = match common {
         Some(common) => operands.converted(&common, &common),
         None => operands,
@@ -276,13 +327,28 @@ fn logical(op: BinaryOperator, mut operands: Operands) -> Result<PlannerResult<R
     Ok(operands.original(op))
 }
 
-fn concatenation(
-    op: BinaryOperator,
-    mut operands: Operands,
-) -> Result<PlannerResult<RawBinaryExpr>> {
-    let list = |kind: &Option<DataType>| kind.as_ref().is_some_and(DataType::is_nested);
-    if list(&operands.types.0) || list(&operands.types.1) {
-        return Ok(operands.original(op));
+fn concatenation(op: BinaryOperator, operands: Operands) -> Result<PlannerResult<RawBinaryExpr>> {
+    let list = |kind: &Option<DataType>| kind.as_ref().is_some_and(DataType::is_list);
+    let unknown = |kind: &Option<DataType>| kind.as_ref().is_none_or(DataType::is_null);
+    let function = match (&operands.types.0, &operands.types.1) {
+        // A literal of unknown type beside an array is an array.
+        (left, right) if list(left) && (list(right) || unknown(right)) => "array_cat",
+        (left, right) if list(right) && unknown(left) => "array_cat",
+        (left, _) if list(left) => "array_append",
+        (_, right) if list(right) => "array_prepend",
+        _ => return texts(op, operands),
+    };
+    Ok(operands.function(function))
+}
+
+/// `||` of texts, or of bytes.
+fn texts(op: BinaryOperator, mut operands: Operands) -> Result<PlannerResult<RawBinaryExpr>> {
+    let bytes = |kind: &Option<DataType>| matches!(kind, Some(DataType::Binary));
+    if bytes(&operands.types.0) || bytes(&operands.types.1) {
+        operands.assume(DataType::Binary, DataType::Binary)?;
+        if bytes(&operands.types.0) && bytes(&operands.types.1) {
+            return Ok(operands.function("byteacat"));
+        }
     }
     operands.assume(DataType::Utf8, DataType::Utf8)?;
     let (left, right) = operands.unify()?;
@@ -299,7 +365,25 @@ fn pattern(op: BinaryOperator, mut operands: Operands) -> Result<PlannerResult<R
     if !text(&left) || !text(&right) {
         return Err(undefined_operator(&op, &left, &right));
     }
-    Ok(operands.original(op))
+    Ok(operands.function(match op {
+        BinaryOperator::PGRegexMatch => "textregexeq",
+        BinaryOperator::PGRegexIMatch => "texticregexeq",
+        BinaryOperator::PGRegexNotMatch => "textregexne",
+        _ => "texticregexne",
+    }))
+}
+
+/// `@>`, `<@` and `&&` of arrays.
+fn set_comparison(op: BinaryOperator, operands: Operands) -> Result<PlannerResult<RawBinaryExpr>> {
+    let list = |kind: &Option<DataType>| kind.as_ref().is_some_and(DataType::is_list);
+    if !list(&operands.types.0) && !list(&operands.types.1) {
+        return Ok(operands.original(op));
+    }
+    Ok(operands.function(match op {
+        BinaryOperator::AtArrow => "arraycontains",
+        BinaryOperator::ArrowAt => "arraycontained",
+        _ => "arrayoverlap",
+    }))
 }
 
 /// The type of `expr`; none for a string literal or a parameter, which take the type of where they
@@ -344,7 +428,7 @@ fn decimal_of_text(value: &str) -> DataType {
 }
 
 /// A number literal whose type was written around it, as one literal.
-fn folded(expr: Expr) -> Expr {
+pub(crate) fn folded(expr: Expr) -> Expr {
     match &expr {
         Expr::Cast(Cast { expr: inner, field }) => match inner.as_ref() {
             Expr::Literal(value @ ScalarValue::Int64(_), metadata)
@@ -391,6 +475,17 @@ fn undefined_operator(op: &BinaryOperator, left: &DataType, right: &DataType) ->
         "No operator matches the given name and argument types. You might need to add explicit \
          type casts.",
     )
+}
+
+/// `42725`: an operand of unknown type might be of several.
+fn ambiguous_operator(op: &BinaryOperator, types: &(Option<DataType>, Option<DataType>)) -> Error {
+    let name =
+        |kind: &Option<DataType>| kind.as_ref().map_or_else(|| "unknown".to_owned(), sql_name);
+    Error::new(
+        SqlState::AmbiguousFunction,
+        format!("operator is not unique: {} {op} {}", name(&types.0), name(&types.1)),
+    )
+    .hint("Could not choose a best candidate operator. You might need to add explicit type casts.")
 }
 
 /// `42883` for a function that does not take these arguments.

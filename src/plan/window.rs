@@ -20,6 +20,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::build::WINDOW_COLUMNS;
 use super::function::window_bound;
+use super::operator::typed;
 use crate::error::{Error, Result, SqlState};
 
 /// Sizes of windows, in microseconds.
@@ -291,7 +292,12 @@ fn microseconds(arg: &ast::Expr, context: &mut dyn RelationPlannerContext) -> Re
 
 /// The microseconds of a constant interval without months.
 pub(crate) fn interval_us(expr: &Expr) -> Option<i64> {
-    let ScalarValue::IntervalMonthDayNano(Some(interval)) = expr.as_literal()? else {
+    // A literal is the cast of a text until constants are folded.
+    let literal = match expr {
+        Expr::Cast(cast) => typed(cast.expr.as_ref().clone(), cast.field.data_type()).ok()?,
+        other => other.clone(),
+    };
+    let ScalarValue::IntervalMonthDayNano(Some(interval)) = literal.as_literal()? else {
         return None;
     };
     let days = i64::from(interval.days).checked_mul(86_400_000_000)?;

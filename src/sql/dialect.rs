@@ -4,7 +4,7 @@
 use std::any::TypeId;
 use std::cell::Cell;
 
-use datafusion::sql::sqlparser::ast::Expr;
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr};
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -105,8 +105,8 @@ impl Dialect for MillstreamDialect {
         Some(parser.parse_prefix())
     }
 
-    /// Counts operators, and looks at the tree once there are many. What stands behind `IS DISTINCT
-    /// FROM` ends before AND and OR.
+    /// `BETWEEN SYMMETRIC`; counts operators, and looks at the tree once there are many. What stands
+    /// behind `IS DISTINCT FROM` ends before AND and OR.
     fn parse_infix(
         &self,
         parser: &mut Parser<'_>,
@@ -119,6 +119,12 @@ impl Dialect for MillstreamDialect {
             return Some(Err(ParserError::RecursionLimitExceeded));
         }
         use Keyword::{DISTINCT, FROM, IS, NOT};
+        let [first, second, third] = parser.peek_tokens_ref::<3>();
+        let negated = is(&first.token, &["not"]);
+        let (word, next) = if negated { (second, third) } else { (first, second) };
+        if is(&word.token, &["between"]) && is(&next.token, &["symmetric", "asymmetric"]) {
+            return Some(self.between(parser, expr, negated));
+        }
         let test = match () {
             () if parser.parse_keywords(&[IS, DISTINCT, FROM]) => Expr::IsDistinctFrom,
             () if parser.parse_keywords(&[IS, NOT, DISTINCT, FROM]) => Expr::IsNotDistinctFrom,
@@ -146,6 +152,38 @@ impl Dialect for MillstreamDialect {
     ) -> bool {
         (explicit || !starts_clause(parser))
             && POSTGRES.is_select_item_alias(explicit, keyword, parser)
+    }
+}
+
+impl MillstreamDialect {
+    /// `x [NOT] BETWEEN SYMMETRIC a AND b`: between them, whichever is the lower one.
+    fn between(
+        &self,
+        parser: &mut Parser<'_>,
+        expr: &Expr,
+        negated: bool,
+    ) -> Result<Expr, ParserError> {
+        if negated {
+            parser.advance_token();
+        }
+        parser.advance_token();
+        let symmetric = is(&parser.next_token().token, &["symmetric"]);
+        let precedence = self.prec_value(Precedence::Between);
+        let one = parser.parse_subexpr(precedence)?;
+        parser.expect_keyword_is(Keyword::AND)?;
+        let other = parser.parse_subexpr(precedence)?;
+        let between = |low: &Expr, high: &Expr| Expr::Between {
+            expr: Box::new(expr.clone()),
+            negated,
+            low: Box::new(low.clone()),
+            high: Box::new(high.clone()),
+        };
+        if !symmetric {
+            return Ok(between(&one, &other));
+        }
+        let (left, right) = (Box::new(between(&one, &other)), Box::new(between(&other, &one)));
+        let op = if negated { BinaryOperator::And } else { BinaryOperator::Or };
+        Ok(Expr::Nested(Box::new(Expr::BinaryOp { left, op, right })))
     }
 }
 

@@ -162,7 +162,7 @@ fn out_of_range(error: datafusion::error::DataFusionError, result: &DataType) ->
         }
         DataType::Date32 => (SqlState::DatetimeFieldOverflow, "date out of range"),
         DataType::Timestamp(_, _) => (SqlState::DatetimeFieldOverflow, "timestamp out of range"),
-        DataType::Interval(_) => (SqlState::IntervalFieldOverflow, "interval out of range"),
+        DataType::Interval(_) => (SqlState::DatetimeFieldOverflow, "interval out of range"),
         _ => (SqlState::NumericValueOutOfRange, "value overflows numeric format"),
     };
     Error::new(state, message)
@@ -190,18 +190,53 @@ fn compute(
             }
             Ok(computed)
         }
-        (DataType::Timestamp(_, _), DataType::Interval(_))
-        | (DataType::Interval(_), DataType::Interval(_)) => {
+        (DataType::Interval(_), DataType::Interval(_)) => {
             apply(left, right, |left, right| kernel(op, left, right))
         }
-        (DataType::Interval(_), DataType::Timestamp(_, _)) => {
-            apply(right, left, |left, right| kernel(op, left, right))
-        }
+        (DataType::Timestamp(_, _), DataType::Interval(_)) => moved_instants(op, left, right),
+        (DataType::Interval(_), DataType::Timestamp(_, _)) => moved_instants(op, right, left),
         _ => {
             let arrays = ColumnarValue::values_to_arrays(&[left.clone(), right.clone()])?;
             Ok(ColumnarValue::Array(times(op, &arrays[0], &arrays[1])?))
         }
     }
+}
+
+/// Instants plus or minus intervals; those at infinity stay where they are.
+fn moved_instants(
+    op: ArithmeticOp,
+    times: &ColumnarValue,
+    spans: &ColumnarValue,
+) -> Result<ColumnarValue> {
+    let moved = |times: &dyn Datum, spans: &dyn Datum| {
+        kernel(op, times, spans).map_err(|error| match error {
+            ArrowError::ComputeError(_) => overflow(),
+            other => other,
+        })
+    };
+    let rows = match times {
+        ColumnarValue::Array(array) => array.len(),
+        ColumnarValue::Scalar(_) => 1,
+    };
+    let array = times.to_array(rows)?;
+    let instants = array.as_primitive::<TimestampMicrosecondType>();
+    let endless = |micros: i64| micros == i64::MAX || micros == i64::MIN;
+    if !instants.iter().flatten().any(endless) {
+        return apply(times, spans, moved);
+    }
+    let arrays = ColumnarValue::values_to_arrays(&[times.clone(), spans.clone()])?;
+    let instants = arrays[0].as_primitive::<TimestampMicrosecondType>();
+    let finite: PrimitiveArray<TimestampMicrosecondType> =
+        instants.unary(|micros| if endless(micros) { 0 } else { micros });
+    let finite = finite.with_data_type(arrays[0].data_type().clone());
+    let moved = moved(&finite, &arrays[1])?;
+    let moved = moved.as_primitive::<TimestampMicrosecondType>();
+    let all = arrow::compute::binary::<_, _, _, TimestampMicrosecondType>(
+        instants,
+        moved,
+        |before: i64, after: i64| if endless(before) { before } else { after },
+    )?;
+    Ok(ColumnarValue::Array(Arc::new(all.with_data_type(arrays[0].data_type().clone()))))
 }
 
 fn kernel(op: ArithmeticOp, left: &dyn Datum, right: &dyn Datum) -> Result<ArrayRef, ArrowError> {
@@ -294,6 +329,10 @@ fn times(op: ArithmeticOp, left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef
             );
             let spans: PrimitiveArray<IntervalMonthDayNanoType> =
                 arrow::compute::try_binary(left, right, |left: i64, right: i64| {
+                    let endless = |micros: i64| micros == i64::MAX || micros == i64::MIN;
+                    if endless(left) || endless(right) {
+                        return Err(overflow());
+                    }
                     let micros = left.checked_sub(right).ok_or_else(overflow)?;
                     let days = i32::try_from(micros / DAY_US).map_err(|_| overflow())?;
                     Ok::<_, ArrowError>(IntervalMonthDayNano::new(0, days, micros % DAY_US * 1000))
@@ -327,6 +366,9 @@ fn moved_date(dates: &ArrayRef, days: &ArrayRef, sign: i64) -> Result<ArrayRef> 
     let (dates, days) = (dates.as_primitive::<Date32Type>(), days.as_primitive::<Int32Type>());
     let moved: PrimitiveArray<Date32Type> =
         arrow::compute::try_binary(dates, days, |date: i32, days: i32| {
+            if date == i32::MAX || date == i32::MIN {
+                return Ok(date);
+            }
             i32::try_from(i64::from(date) + sign * i64::from(days)).map_err(|_| overflow())
         })?;
     Ok(Arc::new(moved))
@@ -366,11 +408,20 @@ fn scaled(spans: &ArrayRef, factors: &ArrayRef, op: ArithmeticOp) -> Result<Arra
             let by = |value: f64| {
                 if op == ArithmeticOp::Divide { value / factor } else { value * factor }
             };
+            // Rests are rounded to a microsecond's digits, as Postgres does.
+            let rounded = |value: f64| (value * 1e6).round_ties_even() / 1e6;
             let months = by(f64::from(span.months));
-            let days = by(f64::from(span.days)) + months.fract() * 30.0;
+            let days = by(f64::from(span.days));
+            let more_days = rounded(months.fract() * 30.0);
+            let mut seconds = rounded((days.fract() + more_days.fract()) * 86_400.0);
+            let mut days = days.trunc() + more_days.trunc();
+            if seconds.abs() >= 86_400.0 {
+                days += (seconds / 86_400.0).trunc();
+                seconds %= 86_400.0;
+            }
             #[expect(clippy::cast_precision_loss, reason = "as Postgres computes it, in floats")]
-            let micros = by((span.nanoseconds / 1000) as f64) + days.fract() * DAY_US as f64;
-            interval(months, days, micros).ok_or_else(overflow)
+            let micros = by((span.nanoseconds / 1000) as f64) + seconds * 1e6;
+            interval(months, days, micros.round_ties_even()).ok_or_else(overflow)
         })?;
     Ok(Arc::new(results))
 }

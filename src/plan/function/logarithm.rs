@@ -1,4 +1,4 @@
-//! Roots, powers and logarithms, with Postgres' errors where they are not defined, and `sign`.
+//! Roots, powers and logarithms, with Postgres' errors where they are not defined.
 
 use std::sync::Arc;
 
@@ -21,7 +21,6 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
         simple("ln", numbers, float, |args, _| each(args, |x| Ok(positive(x)?.ln()))),
         simple("log10", numbers, float, |args, _| each(args, |x| Ok(positive(x)?.log10()))),
         simple("log", numbers, float, |args, _| log(args)),
-        simple("sign", numbers, float, |args, _| each(args, |x| Ok(sign(x)))),
     ]
 }
 
@@ -110,14 +109,4 @@ fn root(x: f64) -> Result<f64> {
         return Err(Error::new(SqlState::InvalidArgumentForPower, message));
     }
     Ok(x.sqrt())
-}
-
-fn sign(x: f64) -> f64 {
-    if x > 0.0 {
-        1.0
-    } else if x < 0.0 {
-        -1.0
-    } else {
-        x
-    }
 }

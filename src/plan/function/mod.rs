@@ -1,12 +1,17 @@
 //! Functions with Postgres' meaning where DataFusion's differs, or has none.
 
 mod arithmetic;
+mod array;
 mod assigned;
 mod cast;
+mod common;
 mod decimal;
+mod declared;
 mod float_sum;
 mod interval_order;
 mod logarithm;
+mod number;
+mod number_format;
 mod ordered_set;
 mod rank;
 mod rounding;
@@ -15,17 +20,20 @@ mod session;
 mod shift;
 mod simple;
 mod single_value;
+mod string;
 mod string_agg;
 mod sum;
-mod text;
+mod time;
 mod time_format;
 mod time_part;
 mod timezone;
 mod tumble_start;
+mod wide;
 mod window_bound;
 mod with_ties;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 
 use super::planner::Session;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
@@ -33,7 +41,9 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 pub(crate) use arithmetic::{ArithmeticOp, arithmetic};
 pub(crate) use assigned::ASSIGNED;
 pub(crate) use cast::{conversion, differs, is_json, zoned_cast};
+pub(crate) use common::common_type;
 pub(crate) use decimal::{decimal_of, is_integer};
+pub(crate) use declared::{is_declared, resolved};
 pub(crate) use interval_order::interval_order;
 pub(crate) use logarithm::power_function;
 pub(crate) use series::ordinals_function;
@@ -44,9 +54,23 @@ pub(crate) use timezone::timezone;
 pub(crate) use window_bound::window_bound;
 pub(crate) use with_ties::WITH_TIES;
 
+/// Whether the types of the function's arguments matter to the last bit.
+pub(crate) fn keeps_argument_type(function: &ScalarUDF) -> bool {
+    is_declared(function) || simple::is_polymorphic(function)
+}
+
 /// Functions whose value the session decides.
 pub(crate) fn of_session(session: &Session) -> Vec<Arc<ScalarUDF>> {
     session::all(session)
+}
+
+/// The function named `name` of [`scalars`].
+pub(crate) fn scalar(name: &str) -> Arc<ScalarUDF> {
+    static ALL: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
+        let named = |function: Arc<ScalarUDF>| (function.name().to_owned(), function);
+        scalars().into_iter().map(named).collect()
+    });
+    Arc::clone(ALL.get(name).expect("the names that are asked for are here"))
 }
 
 /// Scalar functions that take the place of DataFusion's of the same name.
@@ -55,7 +79,10 @@ pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
         rounding::all(),
         time_part::all(),
         time_format::all(),
-        text::all(),
+        string::all(),
+        array::all(),
+        number::all(),
+        time::all(),
         tumble_start::all(),
         timezone::all(),
         interval_order::all(),

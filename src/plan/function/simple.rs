@@ -29,6 +29,8 @@ struct Simple {
     arguments: fn(&[DataType]) -> Option<Vec<DataType>>,
     typing: Typing,
     body: Body,
+    /// Whether it takes integers of every width as they are.
+    polymorphic: bool,
     signature: Signature,
 }
 
@@ -40,7 +42,39 @@ pub(super) fn simple(
     body: Body,
 ) -> Arc<ScalarUDF> {
     let signature = Signature::user_defined(Volatility::Immutable);
-    Arc::new(ScalarUDF::new_from_impl(Simple { name, arguments, typing, body, signature }))
+    let polymorphic = false;
+    Arc::new(ScalarUDF::new_from_impl(Simple {
+        name,
+        arguments,
+        typing,
+        body,
+        polymorphic,
+        signature,
+    }))
+}
+
+/// A function named `name` whose result depends on the types of its arguments.
+pub(super) fn polymorphic(
+    name: &'static str,
+    arguments: fn(&[DataType]) -> Option<Vec<DataType>>,
+    typing: Typing,
+    body: Body,
+) -> Arc<ScalarUDF> {
+    let signature = Signature::user_defined(Volatility::Immutable);
+    let polymorphic = true;
+    Arc::new(ScalarUDF::new_from_impl(Simple {
+        name,
+        arguments,
+        typing,
+        body,
+        polymorphic,
+        signature,
+    }))
+}
+
+/// Whether a function's result depends on the types of its arguments.
+pub(super) fn is_polymorphic(function: &ScalarUDF) -> bool {
+    function.inner().downcast_ref::<Simple>().is_some_and(|function| function.polymorphic)
 }
 
 impl PartialEq for Simple {

@@ -5,22 +5,28 @@ use std::sync::Arc;
 
 use arrow::array::types::{Date32Type, TimestampMicrosecondType};
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::{DataType, IntervalMonthDayNano, TimeUnit};
 use chrono::{DateTime, Datelike, NaiveDateTime, Timelike};
 use datafusion::logical_expr::ScalarUDF;
 
+use super::declared::{Interval, Kind, Text, declared, two, whole};
 use super::simple::simple;
 use crate::error::{Error, Result};
 
 /// The functions.
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     vec![
-        simple(
-            "to_char",
-            time_and_pattern,
-            |_, _| Ok(Some(DataType::Utf8)),
-            |args, _| formatted(args, postgres_pattern),
-        ),
+        declared("to_char", {
+            let mut overloads = super::number_format::to_char();
+            let of_time = |kind| {
+                whole(&[kind, Kind::Text], Kind::Text, |args, _, _| {
+                    formatted(args, postgres_pattern)
+                })
+            };
+            overloads.extend([of_time(Kind::Timestamp), of_time(Kind::Timestamptz)]);
+            overloads.push(two::<Interval, Text, Text, _>(interval));
+            overloads
+        }),
         simple(
             "date_format",
             time_and_pattern,
@@ -83,6 +89,14 @@ enum Piece {
     Second,
     Fraction(u32),
     Half(Case),
+    /// With points, `A.M.`
+    DottedHalf(Case),
+    SecondOfDay,
+    Century,
+    Julian,
+    IsoYear(usize),
+    /// `2,020`
+    CommaYear,
     /// Any of the above without leading zeros.
     Bare(Box<Piece>),
 }
@@ -104,6 +118,10 @@ fn postgres_piece(rest: &str) -> Option<(usize, Piece)> {
         ("DY", day(Case::Upper, true)),
         ("Dy", day(Case::Capital, true)),
         ("dy", day(Case::Lower, true)),
+        ("A.M.", Piece::DottedHalf(Case::Upper)),
+        ("P.M.", Piece::DottedHalf(Case::Upper)),
+        ("a.m.", Piece::DottedHalf(Case::Lower)),
+        ("p.m.", Piece::DottedHalf(Case::Lower)),
         ("AM", Piece::Half(Case::Upper)),
         ("PM", Piece::Half(Case::Upper)),
         ("am", Piece::Half(Case::Lower)),
@@ -115,6 +133,20 @@ fn postgres_piece(rest: &str) -> Option<(usize, Piece)> {
         }
     }
     let any_case = [
+        ("Y,YYY", Piece::CommaYear),
+        ("SSSSS", Piece::SecondOfDay),
+        ("SSSS", Piece::SecondOfDay),
+        ("FF1", Piece::Fraction(1)),
+        ("FF2", Piece::Fraction(2)),
+        ("FF3", Piece::Fraction(3)),
+        ("FF4", Piece::Fraction(4)),
+        ("FF5", Piece::Fraction(5)),
+        ("FF6", Piece::Fraction(6)),
+        ("IYYY", Piece::IsoYear(4)),
+        ("IYY", Piece::IsoYear(3)),
+        ("IY", Piece::IsoYear(2)),
+        ("CC", Piece::Century),
+        ("J", Piece::Julian),
         ("YYYY", Piece::Year(4)),
         ("YYY", Piece::Year(3)),
         ("YY", Piece::Year(2)),
@@ -166,7 +198,7 @@ fn postgres_pattern(pattern: &str) -> Result<Vec<Piece>> {
 
 /// Patterns that Postgres has and we have not.
 fn unknown_pattern(rest: &str) -> bool {
-    ["TZ", "OF", "CC", "RM", "TH", "TM", "SP", "IYYY", "IDDD", "BC", "AD", "FF", "J", "W"]
+    ["TZ", "OF", "RM", "TH", "TM", "SP", "IDDD", "BC", "AD", "B.C.", "A.D.", "FX", "W", "I"]
         .iter()
         .any(|text| rest.get(..text.len()).is_some_and(|s| s.eq_ignore_ascii_case(text)))
 }
@@ -247,6 +279,22 @@ impl Piece {
                 let half = if time.hour() < 12 { "AM" } else { "PM" };
                 return push_name(half, *case, false, false, out);
             }
+            Piece::DottedHalf(case) => {
+                let half = if time.hour() < 12 { "A.M." } else { "P.M." };
+                return push_name(half, *case, false, false, out);
+            }
+            Piece::SecondOfDay => (i64::from(time.num_seconds_from_midnight()), 1),
+            Piece::Century => ((year - 1).div_euclid(100) + 1, 2),
+            Piece::Julian => (i64::from(time.num_days_from_ce()) + 1_721_425, 1),
+            Piece::IsoYear(digits) => {
+                let year = i64::from(time.iso_week().year());
+                let modulo = 10_i64.pow(u32::try_from(*digits).unwrap_or(4));
+                (if *digits == 4 { year } else { year.rem_euclid(modulo) }, *digits)
+            }
+            Piece::CommaYear => {
+                let text = format!("{},{:03}", year / 1000, year % 1000);
+                return out.push_str(&text);
+            }
             Piece::Fraction(digits) => {
                 let micros = time.nanosecond() % 1_000_000_000 / 1000;
                 (i64::from(micros / 10_u32.pow(6 - digits)), *digits as usize)
@@ -272,6 +320,41 @@ impl Piece {
         let written = write!(out, "{value:0width$}");
         debug_assert!(written.is_ok(), "writing to a string does not fail");
     }
+}
+
+/// An interval by a pattern: its own years, months and days, and hours beyond a day.
+fn interval(span: IntervalMonthDayNano, pattern: &str) -> Result<Option<String>> {
+    let mut out = String::new();
+    for piece in postgres_pattern(pattern)? {
+        let (piece, bare) = match piece {
+            Piece::Bare(piece) => (*piece, true),
+            piece => (piece, false),
+        };
+        let micros = span.nanoseconds / 1000;
+        let seconds = micros / 1_000_000;
+        let hours = seconds / 3600;
+        let (value, width) = match piece {
+            Piece::Text(text) => {
+                out.push_str(&text);
+                continue;
+            }
+            Piece::Year(4) => (i64::from(span.months / 12), 4),
+            Piece::Month => (i64::from(span.months % 12), 2),
+            Piece::Day => (i64::from(span.days), 2),
+            Piece::Hour24 => (hours, 2),
+            Piece::Hour12 if hours % 12 == 0 => (12, 2),
+            Piece::Hour12 => (hours % 12, 2),
+            Piece::Minute => (seconds / 60 % 60, 2),
+            Piece::Second => (seconds % 60, 2),
+            Piece::Fraction(3) => (micros / 1000 % 1000, 3),
+            Piece::Fraction(6) => (micros % 1_000_000, 6),
+            _ => return Err(Error::unsupported("this pattern of to_char for an interval")),
+        };
+        let sign = if value < 0 { "-" } else { "" };
+        let width = if bare { 1 } else { width };
+        out.push_str(&format!("{sign}{:0width$}", value.unsigned_abs()));
+    }
+    Ok((!out.is_empty()).then_some(out))
 }
 
 fn push_name(name: &str, case: Case, short: bool, padded: bool, out: &mut String) {

@@ -16,7 +16,7 @@ use itertools::Itertools;
 
 use super::simple::simple;
 use crate::error::{Error, Result, SqlState};
-use crate::plan::operator::undefined_function;
+use crate::plan::operator::{sql_name, undefined_function};
 
 const DAY_US: i64 = 86_400_000_000;
 const HOUR_US: i64 = 3_600_000_000;
@@ -80,8 +80,9 @@ impl ScalarUDFImpl for Extract {
         }
     }
 
-    fn return_type(&self, _types: &[DataType]) -> datafusion::common::Result<DataType> {
-        Ok(DataType::Decimal128(38, self.part.scale()))
+    fn return_type(&self, types: &[DataType]) -> datafusion::common::Result<DataType> {
+        self.part.check(&types[0])?;
+        Ok(DataType::Decimal128(38, self.part.scale(&types[0])))
     }
 
     fn invoke_with_args(
@@ -104,8 +105,14 @@ impl ScalarUDFImpl for Extract {
 
 /// The part of every time, as a numeric.
 fn extracted(part: Part, times: &ArrayRef) -> Result<ArrayRef> {
-    let scale = part.scale();
+    part.check(times.data_type())?;
+    let scale = part.scale(times.data_type());
+    if scale > 6 {
+        return Err(Error::unsupported("the julian day of a timestamp as a numeric")
+            .hint("Use date_part('julian', …)."));
+    }
     let by = 10_i128.pow(6 - u32::from(scale.unsigned_abs().min(6)));
+    refuse_infinity(part, times)?;
     let values: Decimal128Array = match times.data_type() {
         DataType::Timestamp(_, _) => {
             let times = times.as_primitive::<TimestampMicrosecondType>();
@@ -131,9 +138,33 @@ fn extracted(part: Part, times: &ArrayRef) -> Result<ArrayRef> {
     Ok(Arc::new(values.with_precision_and_scale(38, scale)?))
 }
 
+/// A numeric that is infinite there is not; other parts of infinity are null in Postgres.
+fn refuse_infinity(part: Part, times: &ArrayRef) -> Result<()> {
+    let found = match times.data_type() {
+        DataType::Timestamp(_, _) => {
+            let times = times.as_primitive::<TimestampMicrosecondType>();
+            times.iter().flatten().any(|time| time == i64::MAX || time == i64::MIN)
+        }
+        DataType::Date32 => {
+            let days = times.as_primitive::<Date32Type>();
+            days.iter().flatten().any(|day| day == i32::MAX || day == i32::MIN)
+        }
+        _ => false,
+    };
+    if !found {
+        return Ok(());
+    }
+    let of = if part.grows() { "an infinite numeric" } else { "a part of infinity" };
+    Err(Error::unsupported(of).hint("Use date_part, which gives double precision."))
+}
+
 fn part_of_time(types: &[DataType]) -> Option<Vec<DataType>> {
     match types {
-        [part, time] if part.is_string() => Some(vec![DataType::Utf8, time_type(time)?]),
+        [part, time] if part.is_string() => {
+            // A date is taken as a timestamp, which has hours.
+            let time = if *time == DataType::Date32 { &DataType::Null } else { time };
+            Some(vec![DataType::Utf8, time_type(time)?])
+        }
         _ => None,
     }
 }
@@ -168,14 +199,18 @@ enum Part {
     Milliseconds,
     Microseconds,
     Epoch,
+    Julian,
+    Timezone,
+    TimezoneHour,
+    TimezoneMinute,
 }
 
 impl Part {
     fn parse(text: &str) -> Result<Part> {
-        Ok(match text.to_lowercase().as_str() {
-            "millennium" => Part::Millennium,
-            "century" => Part::Century,
-            "decade" => Part::Decade,
+        Ok(match text.trim_matches('\'').to_lowercase().as_str() {
+            "millennium" | "millennia" => Part::Millennium,
+            "century" | "centuries" => Part::Century,
+            "decade" | "decades" => Part::Decade,
             "year" | "years" => Part::Year,
             "isoyear" => Part::IsoYear,
             "quarter" => Part::Quarter,
@@ -191,6 +226,10 @@ impl Part {
             "millisecond" | "milliseconds" => Part::Milliseconds,
             "microsecond" | "microseconds" => Part::Microseconds,
             "epoch" => Part::Epoch,
+            "julian" => Part::Julian,
+            "timezone" => Part::Timezone,
+            "timezone_hour" => Part::TimezoneHour,
+            "timezone_minute" => Part::TimezoneMinute,
             other => {
                 return Err(Error::new(
                     SqlState::InvalidParameterValue,
@@ -200,9 +239,65 @@ impl Part {
         })
     }
 
-    /// Digits after the point.
-    fn scale(self) -> i8 {
+    /// `0A000` if values of the type have no such part.
+    fn check(self, kind: &DataType) -> Result<()> {
+        use Part::{
+            Century, Day, DayOfWeek, DayOfYear, Decade, Epoch, Hour, IsoDayOfWeek, IsoYear, Julian,
+            Microseconds, Millennium, Milliseconds, Minute, Month, Quarter, Second, Timezone,
+            TimezoneHour, TimezoneMinute, Week, Year,
+        };
+        let has = match self {
+            Epoch => true,
+            Hour | Minute | Second | Milliseconds | Microseconds => {
+                !matches!(kind, DataType::Date32)
+            }
+            Millennium | Century | Decade | Year | Quarter | Month | Day => {
+                !matches!(kind, DataType::Time64(_))
+            }
+            IsoYear | Week | DayOfYear | DayOfWeek | IsoDayOfWeek | Julian => {
+                matches!(kind, DataType::Date32 | DataType::Timestamp(_, _))
+            }
+            Timezone | TimezoneHour | TimezoneMinute => {
+                matches!(kind, DataType::Timestamp(_, Some(_)))
+            }
+        };
+        if has {
+            return Ok(());
+        }
+        let message = format!("unit \"{}\" not supported for type {}", self.name(), sql_name(kind));
+        Err(Error::new(SqlState::FeatureNotSupported, message))
+    }
+
+    fn name(self) -> String {
         match self {
+            Part::DayOfYear => "doy".to_owned(),
+            Part::DayOfWeek => "dow".to_owned(),
+            Part::IsoDayOfWeek => "isodow".to_owned(),
+            Part::TimezoneHour => "timezone_hour".to_owned(),
+            Part::TimezoneMinute => "timezone_minute".to_owned(),
+            other => format!("{other:?}").to_lowercase(),
+        }
+    }
+
+    /// Whether the part of infinity is infinite: it grows with time.
+    fn grows(self) -> bool {
+        matches!(
+            self,
+            Part::Millennium
+                | Part::Century
+                | Part::Decade
+                | Part::Year
+                | Part::IsoYear
+                | Part::Epoch
+                | Part::Julian
+        )
+    }
+
+    /// Digits after the point of the part of a value of the type.
+    fn scale(self, kind: &DataType) -> i8 {
+        match self {
+            Part::Epoch if matches!(kind, DataType::Date32) => 0,
+            Part::Julian if matches!(kind, DataType::Timestamp(_, _)) => 20,
             Part::Second | Part::Epoch => 6,
             Part::Milliseconds => 3,
             _ => 0,
@@ -235,12 +330,22 @@ impl Part {
             return 0;
         };
         let year = i64::from(date.year());
+        // Years are counted without a zero: the one before 1 is -1.
+        let of = |span: i64| match year > 0 {
+            true => (year + span - 1) / span,
+            false => -((span - 1 - (year - 1)) / span),
+        };
+        let shown = |year: i64| if year > 0 { year } else { year - 1 };
+        if self == Part::Julian {
+            let day = i64::from(date.num_days_from_ce()) + 1_721_425;
+            return whole(day) + i128::from(of_day) * i128::from(SECOND_US) / i128::from(DAY_US);
+        }
         whole(match self {
-            Part::Millennium => (year - 1).div_euclid(1000) + 1,
-            Part::Century => (year - 1).div_euclid(100) + 1,
+            Part::Millennium => of(1000),
+            Part::Century => of(100),
             Part::Decade => year.div_euclid(10),
-            Part::Year => year,
-            Part::IsoYear => i64::from(date.iso_week().year()),
+            Part::Year => shown(year),
+            Part::IsoYear => shown(i64::from(date.iso_week().year())),
             Part::Quarter => i64::from(date.month0() / 3 + 1),
             Part::Month => i64::from(date.month()),
             Part::Week => i64::from(date.iso_week().week()),
@@ -271,6 +376,9 @@ impl Part {
         let micros = span.nanoseconds / 1000;
         let whole = |value: i64| i128::from(value) * i128::from(SECOND_US);
         match self {
+            Part::Millennium => whole(i64::from(span.months / 12_000)),
+            Part::Century => whole(i64::from(span.months / 1200)),
+            Part::Decade => whole(i64::from(span.months / 120)),
             Part::Year => whole(i64::from(span.months / 12)),
             Part::Month => whole(i64::from(span.months % 12)),
             Part::Quarter => whole(i64::from(span.months % 12 / 3 + 1)),
@@ -296,20 +404,14 @@ fn millionths(args: &[ArrayRef]) -> Result<Vec<Option<i128>>> {
         }
         let text = texts.value(row);
         if known.is_none_or(|(before, _)| before != text) {
-            known = Some((text, Part::parse(text)?));
+            let part = Part::parse(text)?;
+            part.check(args[1].data_type())?;
+            known = Some((text, part));
         }
         Ok(known.map(|(_, part)| part))
     };
     let rows = 0..args[1].len();
     match args[1].data_type() {
-        DataType::Date32 => {
-            let days = args[1].as_primitive::<Date32Type>();
-            rows.map(|row| {
-                let day = value(days, row).map(|day| i64::from(day) * DAY_US);
-                Ok(part(row)?.and_then(|part| Some(part.of_timestamp(day?))))
-            })
-            .collect()
-        }
         DataType::Time64(_) => {
             let times = args[1].as_primitive::<Time64MicrosecondType>();
             rows.map(|row| Ok(part(row)?.and_then(|part| Some(part.of_day(value(times, row)?)))))
@@ -325,7 +427,12 @@ fn millionths(args: &[ArrayRef]) -> Result<Vec<Option<i128>>> {
         _ => {
             let times = args[1].as_primitive::<TimestampMicrosecondType>();
             rows.map(|row| {
-                Ok(part(row)?.and_then(|part| Some(part.of_timestamp(value(times, row)?))))
+                Ok(match (part(row)?, value(times, row)) {
+                    (Some(part), Some(i64::MAX)) => part.grows().then_some(i128::MAX),
+                    (Some(part), Some(i64::MIN)) => part.grows().then_some(i128::MIN),
+                    (Some(part), Some(time)) => Some(part.of_timestamp(time)),
+                    _ => None,
+                })
             })
             .collect()
         }
@@ -341,7 +448,12 @@ fn value<T: arrow::array::ArrowPrimitiveType>(
 
 fn float(args: &[ArrayRef], _kind: &DataType) -> Result<ArrayRef> {
     #[expect(clippy::cast_precision_loss, reason = "date_part gives floats")]
-    let values = millionths(args)?.into_iter().map(|value| value.map(|value| value as f64 / 1e6));
+    let value = |value: i128| match value {
+        i128::MAX => f64::INFINITY,
+        i128::MIN => f64::NEG_INFINITY,
+        value => value as f64 / 1e6,
+    };
+    let values = millionths(args)?.into_iter().map(|number| number.map(value));
     Ok(Arc::new(values.collect::<Float64Array>()))
 }
 

@@ -3,7 +3,9 @@
 
 use std::collections::HashSet;
 
-use datafusion::sql::sqlparser::ast::{AccessExpr, Expr, Ident, SelectItem, SetExpr};
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, BinaryOperator, Expr, Ident, SelectItem, SetExpr,
+};
 
 use super::columns::folded;
 
@@ -124,6 +126,7 @@ fn strong_name(expr: &Expr) -> Option<(String, bool)> {
         Expr::Floor { .. } => strong("floor"),
         Expr::AtTimeZone { .. } => strong("timezone"),
         Expr::Array(_) => strong("array"),
+        Expr::BinaryOp { op: BinaryOperator::Overlaps, .. } => strong("overlaps"),
         Expr::Tuple(_) => strong("row"),
         Expr::CompoundFieldAccess { root, access_chain } => match access_chain.last() {
             Some(AccessExpr::Dot(Expr::Identifier(field))) => Some((folded(field), true)),
@@ -150,7 +153,7 @@ fn first_name(body: &SetExpr) -> Option<(String, bool)> {
 
 /// A type's name in `pg_type`, which is what Postgres calls such a column.
 fn type_name(sql: &str) -> String {
-    let base = sql.split('(').next().unwrap_or_default().trim().to_lowercase();
+    let base = sql.split(['(', '[']).next().unwrap_or_default().trim().to_lowercase();
     match base.as_str() {
         "int" | "integer" => "int4",
         "bigint" => "int8",

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::error::{Error, Result, SqlState};
-use crate::plan::function::ASSIGNED;
+use crate::plan::function::{ASSIGNED, keeps_argument_type};
 
 /// The functions that a statement may call.
 pub(crate) struct Functions<'a> {
@@ -16,9 +16,8 @@ pub(crate) struct Functions<'a> {
 
 /// Spellings, and what they are spelled here.
 const ALIASES: [(&str, &str); 14] = [
-    // These of Postgres change every element that is equal.
-    ("array_remove", "array_remove_all"),
-    ("array_replace", "array_replace_all"),
+    ("regexp_split_to_table", "regexp_split_to_array"),
+    ("string_to_table", "string_to_array"),
     ("every", "bool_and"),
     ("variance", "var_samp"),
     ("ceiling", "ceil"),
@@ -38,7 +37,15 @@ const TIME_PARTS: [&str; 9] =
     ["year", "quarter", "month", "week", "day", "hour", "minute", "second", "dayofyear"];
 
 /// Syntax rather than functions: planned by DataFusion's planner itself.
-const SPECIAL: [&str; 9] = [
+const SPECIAL: [&str; 17] = [
+    "date",
+    "int2",
+    "int4",
+    "int8",
+    "float4",
+    "float8",
+    "text",
+    "bool",
     "unnest",
     "struct",
     "grouping",
@@ -64,6 +71,31 @@ impl Functions<'_> {
             || SPECIAL.contains(&name)
             || TIME_PARTS.contains(&name)
             || ALIASES.iter().any(|(alias, _)| *alias == name)
+    }
+
+    /// Whether the function's result depends on whether an argument is an `integer` or a `bigint`.
+    pub(super) fn keeps_argument_type(&self, name: &ObjectName) -> bool {
+        let name = last_part(name);
+        let listed = matches!(
+            name.as_str(),
+            "coalesce"
+                | "nullif"
+                | "greatest"
+                | "least"
+                | "sum"
+                | "avg"
+                | "min"
+                | "max"
+                | "mod"
+                | "array"
+                | "array_agg"
+                | "grouping"
+                | "pg_typeof"
+                | "unnest"
+                | ASSIGNED
+        );
+        let function = self.state.scalar_functions().get(&name);
+        listed || function.is_some_and(|function| keeps_argument_type(function))
     }
 
     /// `42883` if there is no function of this name.
@@ -135,30 +167,6 @@ fn last_part(name: &ObjectName) -> String {
     }
 }
 
-/// Whether the function's result depends on whether an argument is an `integer` or a `bigint`.
-pub(super) fn keeps_argument_type(name: &ObjectName) -> bool {
-    matches!(
-        last_part(name).as_str(),
-        "coalesce"
-            | "nullif"
-            | "greatest"
-            | "least"
-            | "sum"
-            | "avg"
-            | "min"
-            | "max"
-            | "abs"
-            | "mod"
-            | "array"
-            | "array_agg"
-            | "grouping"
-            | "pg_typeof"
-            | "sign"
-            | "generate_series"
-            | ASSIGNED
-    )
-}
-
 /// `expr` marked as a value to assign, so that the rows of a list of values need no common type.
 pub(crate) fn assigned(expr: Expr) -> Expr {
     match call(ASSIGNED, vec![expr]) {
@@ -193,14 +201,15 @@ pub(super) fn rewrite(expr: &mut Expr) {
         _ => None,
     };
     match (name.as_str(), &list.args[..]) {
-        // A set of rows, where we have an array. (In FROM it is unnested already, and quoted.)
+        // A set of rows, where DataFusion has an array. (In FROM it is unnested already, and quoted.)
         ("generate_series", _) if !quoted => *expr = call("unnest", vec![expr.clone()]),
-        // An array without elements has no dimensions.
-        ("array_length", [_, _]) => {
-            let none = Expr::value(Value::Number("0".to_owned(), false));
-            *expr = super::cast(call("nullif", vec![expr.clone(), none]), DataType::Integer(None));
+        ("regexp_split_to_table", _) if !quoted => {
+            *expr = call("unnest", vec![renamed(expr, "regexp_split_to_array")]);
         }
-        ("cardinality" | "array_position" | "array_ndims" | "regexp_count" | "ntile", _) => {
+        ("string_to_table", _) if !quoted => {
+            *expr = call("unnest", vec![renamed(expr, "string_to_array")]);
+        }
+        ("ntile", _) => {
             *expr = super::cast(expr.clone(), DataType::Integer(None));
         }
         ("mod", [left, right]) => {
@@ -214,6 +223,20 @@ pub(super) fn rewrite(expr: &mut Expr) {
                 *expr = binary(start, BinaryOperator::Plus, size);
             }
         }
+        ("age", [time]) => {
+            let today = call("current_date", vec![]);
+            *expr = call("age", std::iter::once(today).chain(plain(time)).collect());
+        }
+        ("make_interval", args) => {
+            if let Some(args) = interval_parts(args) {
+                list.args = args;
+            }
+        }
+        ("date" | "int2" | "int4" | "int8" | "float4" | "float8" | "text" | "bool", [value]) => {
+            if let Some(value) = plain(value) {
+                *expr = super::cast(value, type_of_name(&name));
+            }
+        }
         (part, [time]) if TIME_PARTS.contains(&part) => {
             if let Some(time) = plain(time) {
                 let part = if part == "dayofyear" { "doy" } else { part };
@@ -223,6 +246,56 @@ pub(super) fn rewrite(expr: &mut Expr) {
         }
         _ => {}
     }
+}
+
+/// The type of a name that is called like a function.
+fn type_of_name(name: &str) -> DataType {
+    match name {
+        "date" => DataType::Date,
+        "int2" => DataType::SmallInt(None),
+        "int4" => DataType::Integer(None),
+        "int8" => DataType::BigInt(None),
+        "float4" => DataType::Real,
+        "float8" => DataType::DoublePrecision,
+        "bool" => DataType::Boolean,
+        _ => DataType::Text,
+    }
+}
+
+/// The arguments of `make_interval` in their order, if some of them are named.
+fn interval_parts(args: &[FunctionArg]) -> Option<Vec<FunctionArg>> {
+    const NAMES: [&str; 7] = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
+    args.iter().find(|arg| !matches!(arg, FunctionArg::Unnamed(_)))?;
+    let zero = || {
+        let zero = Expr::value(Value::Number("0".to_owned(), false));
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(super::cast(zero, DataType::Integer(None))))
+    };
+    let mut ordered: Vec<FunctionArg> = NAMES.iter().map(|_| zero()).collect();
+    for (index, arg) in args.iter().enumerate() {
+        let (place, value) = match arg {
+            FunctionArg::Unnamed(_) => (Some(index), arg.clone()),
+            FunctionArg::Named { name, arg, .. } => {
+                let place = NAMES.iter().position(|known| name.value.eq_ignore_ascii_case(known));
+                (place, FunctionArg::Unnamed(arg.clone()))
+            }
+            FunctionArg::ExprNamed { name, arg, .. } => {
+                let name = name.to_string();
+                let place = NAMES.iter().position(|known| name.eq_ignore_ascii_case(known));
+                (place, FunctionArg::Unnamed(arg.clone()))
+            }
+        };
+        *ordered.get_mut(place?)? = value;
+    }
+    Some(ordered)
+}
+
+/// A call of another function with the same arguments.
+fn renamed(expr: &Expr, name: &str) -> Expr {
+    let mut expr = expr.clone();
+    if let Expr::Function(function) = &mut expr {
+        function.name = ObjectName::from(vec![Ident::new(name)]);
+    }
+    expr
 }
 
 fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {

@@ -2,6 +2,7 @@
 //! Postgres: names of columns, types of literals, spellings. Refuses what DataFusion would answer
 //! with something else.
 
+mod array;
 mod column_name;
 mod columns;
 mod form;
@@ -9,7 +10,9 @@ mod function_name;
 mod interval;
 mod merge;
 mod quantified;
+mod row;
 mod similar;
+mod special;
 mod table_function;
 mod values;
 
@@ -69,6 +72,17 @@ struct Rewriter<'a> {
 impl Rewriter<'_> {
     fn fail(&self, error: Error, at: &impl Spanned) -> ControlFlow<Error> {
         ControlFlow::Break(error.or_at(self.positions.of_span(at.span())))
+    }
+
+    /// Whether DataFusion reads the numbers in `expr` itself.
+    fn keeps_numbers_bare(&self, expr: &Expr) -> bool {
+        match expr {
+            Expr::Function(function) => {
+                function.over.is_some() || !self.functions.keeps_argument_type(&function.name)
+            }
+            Expr::Interval(_) | Expr::TypedString(_) => true,
+            _ => false,
+        }
     }
 }
 
@@ -192,12 +206,14 @@ impl VisitorMut for Rewriter<'_> {
             // Straight from the digits: by way of numeric they would be rounded twice.
             value.value = Value::SingleQuotedString(digits.clone());
         }
-        self.raw += usize::from(keeps_numbers_bare(expr));
+        special::sign_before_power(expr);
+        special::sign(expr);
+        self.raw += usize::from(self.keeps_numbers_bare(expr));
         ControlFlow::Continue(())
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
-        self.raw -= usize::from(keeps_numbers_bare(expr));
+        self.raw -= usize::from(self.keeps_numbers_bare(expr));
         match expr {
             Expr::Value(value) if self.raw == 0 => {
                 if let Value::Number(digits, _) = &value.value
@@ -218,9 +234,18 @@ impl VisitorMut for Rewriter<'_> {
                     return self.fail(error, expr);
                 }
             }
-            Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => quantified::rename(right),
             Expr::Function(_) => function_name::rewrite(expr),
-            _ => {}
+            _ => {
+                let rewritten = special::rewrite(expr)
+                    .and_then(|()| row::rewrite(expr))
+                    .and_then(|()| array::rewrite(expr));
+                if let Err(error) = rewritten {
+                    return self.fail(error, expr);
+                }
+                if let Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } = expr {
+                    quantified::rename(right);
+                }
+            }
         }
         ControlFlow::Continue(())
     }
@@ -283,27 +308,13 @@ fn takes_bare_numbers(factor: &TableFactor) -> bool {
     matches!(factor, TableFactor::Table { args: Some(_), .. } | TableFactor::TableFunction { .. })
 }
 
-fn keeps_numbers_bare(expr: &Expr) -> bool {
-    match expr {
-        Expr::Function(function) => {
-            function.over.is_some() || !function_name::keeps_argument_type(&function.name)
-        }
-        Expr::Interval(_)
-        | Expr::Substring { .. }
-        | Expr::Overlay { .. }
-        | Expr::CompoundFieldAccess { .. }
-        | Expr::TypedString(_) => true,
-        _ => false,
-    }
-}
-
 /// The type to give a number literal: `integer` if it fits, `numeric` if `bigint` does not; none where
 /// DataFusion's is right.
 fn number_type(digits: &str) -> Option<DataType> {
     if let Some((mantissa, exponent)) = digits.to_lowercase().split_once('e') {
         return Some(exponent_type(mantissa, exponent).unwrap_or(DataType::DoublePrecision));
     }
-    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+    if !digits.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     if digits.parse::<i32>().is_ok() {
@@ -327,6 +338,11 @@ fn exponent_type(mantissa: &str, exponent: &str) -> Option<DataType> {
         return None;
     }
     Some(DataType::Numeric(ExactNumberInfo::PrecisionAndScale(precision.cast_unsigned(), scale)))
+}
+
+/// A number as an `integer`.
+fn integer(number: Expr) -> Expr {
+    cast(number, DataType::Integer(None))
 }
 
 pub(super) fn cast(expr: Expr, data_type: DataType) -> Expr {

@@ -46,7 +46,7 @@ fn literal(expr: &Expr) -> Option<String> {
 
 /// The regular expression that matches what `pattern` does.
 fn expression(pattern: &str, escape: Option<char>) -> String {
-    let mut text = "^(?s:".to_owned();
+    let mut text = "^(?:".to_owned();
     let mut characters = pattern.chars();
     let mut in_brackets = false;
     while let Some(character) = characters.next() {
@@ -91,10 +91,10 @@ mod tests {
     #[test]
     fn wildcards_become_expressions() {
         let cases = [
-            ("(a|b)%", "^(?s:(?:a|b).*)$"),
-            ("a_c.", "^(?s:a.c\\.)$"),
-            ("[%_]+", "^(?s:[%_]+)$"),
-            ("50\\%", "^(?s:50\\%)$"),
+            ("(a|b)%", "^(?:(?:a|b).*)$"),
+            ("a_c.", "^(?:a.c\\.)$"),
+            ("[%_]+", "^(?:[%_]+)$"),
+            ("50\\%", "^(?:50\\%)$"),
         ];
         for (pattern, regular) in cases {
             assert_eq!(expression(pattern, Some('\\')), regular);

@@ -8,7 +8,7 @@ use crate::engine::channel::Action;
 use crate::engine::system::context::Context;
 use crate::engine::system::objects;
 use crate::error::{Error, Result, SqlState};
-use crate::types::name::{quote, quote_literal};
+use crate::types::name::quote;
 use crate::types::pg_type::{BOOL, INT4, INT8, NAME, TEXT, VOID};
 
 pub(super) const ALL: &[Definition] = &[
@@ -69,13 +69,6 @@ pub(super) const ALL: &[Definition] = &[
     }),
     scalar("getdatabaseencoding", NAME, |_, _| Ok(Some("UTF8".to_owned()))),
     scalar("pg_client_encoding", NAME, |_, _| Ok(Some("UTF8".to_owned()))),
-    scalar("quote_ident", TEXT, |_, arguments| {
-        Ok(arguments.text(0).map(|name| quote(name).into_owned()))
-    }),
-    scalar("quote_literal", TEXT, |_, arguments| Ok(arguments.text(0).map(quote_literal))),
-    scalar("quote_nullable", TEXT, |_, arguments| {
-        Ok(Some(arguments.text(0).map_or_else(|| "NULL".to_owned(), quote_literal)))
-    }),
     array("parse_ident", TEXT, |_, arguments| {
         Ok(arguments.text(0).map(|text| {
             let parts = super::name::split(text);
@@ -84,7 +77,6 @@ pub(super) const ALL: &[Definition] = &[
         }))
     }),
     scalar("pg_size_pretty", TEXT, |_, arguments| Ok(arguments.number(0).map(size_pretty))),
-    scalar("array_to_string", TEXT, array_to_string),
     scalar("__text", TEXT, |_, arguments| {
         Ok(match (arguments.text(0), arguments.data_type(0)) {
             (Some(text), DataType::Boolean) => {
@@ -110,8 +102,6 @@ pub(super) const ALL: &[Definition] = &[
         let records: Vec<String> = elements(array)?.into_iter().enumerate().map(record).collect();
         Ok(Some(format!("{{{}}}", records.join(","))))
     }),
-    scalar("array_upper", INT4, |_, arguments| bound(arguments, true)),
-    scalar("array_lower", INT4, |_, arguments| bound(arguments, false)),
 ];
 
 fn database(context: &Context, _: &Arguments<'_>) -> Result<Option<String>> {
@@ -171,21 +161,4 @@ fn size_pretty(size: i64) -> String {
         twice >>= 10;
     }
     format!("{size} bytes")
-}
-
-fn array_to_string(_: &Context, arguments: &Arguments<'_>) -> Result<Option<String>> {
-    let (Some(array), Some(separator)) = (arguments.text(0), arguments.text(1)) else {
-        return Ok(None);
-    };
-    let null = arguments.text(2);
-    let parts = elements(array)?;
-    let shown = parts.iter().filter_map(|part| part.as_deref().or(null));
-    Ok(Some(shown.collect::<Vec<_>>().join(separator)))
-}
-
-fn bound(arguments: &Arguments<'_>, upper: bool) -> Result<Option<String>> {
-    let Some(array) = arguments.text(0) else { return Ok(None) };
-    let count = elements(array)?.len();
-    let known = count > 0 && arguments.number(1) == Some(1);
-    Ok(known.then(|| if upper { count.to_string() } else { "1".to_owned() }))
 }

@@ -9,8 +9,8 @@ use arrow::datatypes::DataType;
 use datafusion::logical_expr::ScalarUDF;
 use itertools::izip;
 
-use super::simple::simple;
 use crate::error::Result;
+use crate::plan::function::simple::simple;
 use crate::plan::operator::sql_name;
 
 /// The functions.
