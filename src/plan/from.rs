@@ -12,8 +12,8 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuil
 use datafusion::sql::sqlparser::ast::{self, TableAlias, TableFactor};
 
 use super::function::ordinals_function;
-use super::operator::undefined_function;
 use super::syntax::{LONG_SERIES, distinct};
+use super::undefined::undefined_function;
 use crate::error::{Error, Result, SqlState};
 use crate::types::pg_type;
 

@@ -16,6 +16,7 @@ use super::function::{
     ArithmeticOp, arithmetic, decimal_of, extract, is_integer, power_function, scalar,
 };
 use super::typing::length;
+use super::undefined::{ambiguous_operator, undefined_operator};
 use crate::error::{Error, Result, SqlState};
 use crate::types::{pg_type, text};
 
@@ -464,39 +465,4 @@ pub(crate) fn sql_name(kind: &DataType) -> String {
         None if kind.is_null() => "unknown".to_owned(),
         None => pg_type::of_data_type(kind).sql_name.to_owned(),
     }
-}
-
-fn undefined_operator(op: &BinaryOperator, left: &DataType, right: &DataType) -> Error {
-    Error::new(
-        SqlState::UndefinedFunction,
-        format!("operator does not exist: {} {op} {}", sql_name(left), sql_name(right)),
-    )
-    .hint(
-        "No operator matches the given name and argument types. You might need to add explicit \
-         type casts.",
-    )
-}
-
-/// `42725`: an operand of unknown type might be of several.
-fn ambiguous_operator(op: &BinaryOperator, types: &(Option<DataType>, Option<DataType>)) -> Error {
-    let name =
-        |kind: &Option<DataType>| kind.as_ref().map_or_else(|| "unknown".to_owned(), sql_name);
-    Error::new(
-        SqlState::AmbiguousFunction,
-        format!("operator is not unique: {} {op} {}", name(&types.0), name(&types.1)),
-    )
-    .hint("Could not choose a best candidate operator. You might need to add explicit type casts.")
-}
-
-/// `42883` for a function that does not take these arguments.
-pub(crate) fn undefined_function(name: &str, types: &[DataType]) -> Error {
-    let types: Vec<String> = types.iter().map(sql_name).collect();
-    Error::new(
-        SqlState::UndefinedFunction,
-        format!("function {name}({}) does not exist", types.join(", ")),
-    )
-    .hint(
-        "No function matches the given name and argument types. You might need to add explicit \
-         type casts.",
-    )
 }

@@ -1,6 +1,6 @@
 //! The way in: one planner per statement, over one catalog snapshot and the session's values.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -42,7 +42,7 @@ use super::scalar::Scalar;
 use super::select::Select;
 use super::syntax::Functions;
 use super::type_name::SqlTypes;
-use super::view::ViewPlan;
+use super::view::{ViewPlan, unique_columns};
 use super::window::WindowPlanner;
 use super::{
     assign, check, error, function, grouping_set, guarded_rule, logical, origin, prune,
@@ -304,22 +304,6 @@ fn visible_schema(schema: &Schema) -> SchemaRef {
         Arc::new(field.as_ref().clone().with_name(syntax::visible(field.name())))
     };
     Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
-}
-
-/// `42701` if two columns of a view would have one name.
-fn unique_columns(plan: &LogicalPlan) -> Result<()> {
-    let mut names = BTreeSet::new();
-    for field in plan.schema().fields() {
-        let name = syntax::visible(field.name());
-        if !names.insert(name) {
-            return Err(Error::new(
-                SqlState::DuplicateColumn,
-                format!("column \"{name}\" specified more than once"),
-            )
-            .hint("Give each column of the view its own name with AS."));
-        }
-    }
-    Ok(())
 }
 
 /// The stored relations that `plan` reads, with their names.

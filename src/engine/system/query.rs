@@ -26,6 +26,7 @@ use datafusion::sql::sqlparser::ast::{self, Expr, ObjectName, Query, Visit, Visi
 use super::context::Context;
 use super::{function, kind, layout, naming, rewrite, table};
 use crate::error::{Error, Result};
+use crate::plan::function::of_catalogs;
 use crate::plan::{Select, parameter_types};
 use crate::sql::visit::Walk;
 
@@ -124,7 +125,7 @@ pub fn plan(
     let mut query = query.clone();
     rewrite::rewrite(&mut query);
     let mut state = base_state().clone();
-    for function in function::all(context) {
+    for function in of_catalogs().chain(function::all(context)) {
         state.register_udf(function)?;
     }
     let provider = Provider { context, state: &state };

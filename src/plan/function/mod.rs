@@ -4,7 +4,7 @@ mod arithmetic;
 mod array;
 mod assigned;
 mod cast;
-mod common;
+mod common_type;
 mod decimal;
 mod declared;
 mod float_sum;
@@ -41,7 +41,7 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 pub(crate) use arithmetic::{ArithmeticOp, arithmetic};
 pub(crate) use assigned::ASSIGNED;
 pub(crate) use cast::{conversion, differs, is_json, zoned_cast};
-pub(crate) use common::common_type;
+pub(crate) use common_type::common_type;
 pub(crate) use decimal::{decimal_of, is_integer};
 pub(crate) use declared::{is_declared, resolved};
 pub(crate) use interval_order::interval_order;
@@ -71,6 +71,19 @@ pub(crate) fn scalar(name: &str) -> Arc<ScalarUDF> {
         scalars().into_iter().map(named).collect()
     });
     Arc::clone(ALL.get(name).expect("the names that are asked for are here"))
+}
+
+/// Those of the scalar functions that queries of the system catalogs call, too.
+pub(crate) fn of_catalogs() -> impl Iterator<Item = Arc<ScalarUDF>> {
+    const NAMES: [&str; 6] = [
+        "array_lower",
+        "array_to_string",
+        "array_upper",
+        "quote_ident",
+        "quote_literal",
+        "quote_nullable",
+    ];
+    NAMES.into_iter().map(scalar)
 }
 
 /// Scalar functions that take the place of DataFusion's of the same name.

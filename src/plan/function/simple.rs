@@ -11,7 +11,7 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
-use crate::plan::operator::undefined_function;
+use crate::plan::undefined::undefined_function;
 
 /// What a function takes and gives; `constants` are the arguments that are literals.
 pub(super) type Typing = fn(

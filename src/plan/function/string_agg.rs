@@ -13,7 +13,7 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility,
 };
 
-use crate::plan::operator::undefined_function;
+use crate::plan::undefined::undefined_function;
 
 /// The function.
 pub(super) fn string_agg() -> Arc<AggregateUDF> {

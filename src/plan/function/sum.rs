@@ -18,7 +18,7 @@ use datafusion::logical_expr::{
 
 use super::float_sum::FloatSum;
 use crate::error::{Error, SqlState};
-use crate::plan::operator::undefined_function;
+use crate::plan::undefined::undefined_function;
 
 /// Digits after the point of an average.
 const AVG_SCALE: i8 = 16;

@@ -16,7 +16,8 @@ use itertools::Itertools;
 
 use super::simple::simple;
 use crate::error::{Error, Result, SqlState};
-use crate::plan::operator::{sql_name, undefined_function};
+use crate::plan::operator::sql_name;
+use crate::plan::undefined::undefined_function;
 
 const DAY_US: i64 = 86_400_000_000;
 const HOUR_US: i64 = 3_600_000_000;

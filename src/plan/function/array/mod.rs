@@ -13,7 +13,7 @@ use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field};
 use datafusion::logical_expr::ScalarUDF;
 
-use super::common::common_type;
+use super::common_type::common_type;
 use crate::error::Result;
 
 /// The functions.

@@ -6,7 +6,8 @@ use itertools::{Itertools, zip_eq};
 use super::kind::Kind;
 use super::overload::Overload;
 use crate::error::{Error, Result, SqlState};
-use crate::plan::operator::{sql_name, undefined_function};
+use crate::plan::operator::sql_name;
+use crate::plan::undefined::undefined_function;
 
 /// The overload for arguments of these types; `None` is the type of a literal that has none yet.
 pub(super) fn resolve<'a>(
