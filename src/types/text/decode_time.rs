@@ -203,9 +203,12 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
-/// Microseconds of `HH:MM[:SS[.ffffff]]`; outer `None` if it has another form, inner if a field is
-/// too large.
+/// Microseconds of `HH:MM[:SS[.ffffff]]` or `allballs`, which is midnight; outer `None` if it has another
+/// form, inner if a field is too large.
 fn time_of_day(text: &str) -> Option<Option<i64>> {
+    if text.eq_ignore_ascii_case("allballs") {
+        return Some(Some(0));
+    }
     let mut parts = text.split(':');
     let (hours, minutes) = (number(parts.next()?)?, number(parts.next()?)?);
     let (seconds, micros) = match parts.next() {
