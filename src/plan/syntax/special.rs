@@ -2,8 +2,8 @@
 //! constants with a sign.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CeilFloorKind, DateTimeField, Expr, ObjectName, TrimWhereField, UnaryOperator,
-    Value,
+    BinaryOperator, CeilFloorKind, DataType, DateTimeField, Expr, Interval, ObjectName,
+    TrimWhereField, UnaryOperator, Value,
 };
 
 use super::function_name::call;
@@ -59,6 +59,7 @@ fn as_call(expr: &Expr) -> Result<Option<Expr>> {
             _ => return Ok(None),
         },
         Expr::Collate { expr, collation } => collated(expr, collation)?,
+        Expr::Interval(interval) => return Ok(literal(interval)),
         Expr::BinaryOp { left, op: BinaryOperator::PGStartsWith, right } => {
             call("starts_with", vec![left.as_ref().clone(), right.as_ref().clone()])
         }
@@ -82,6 +83,16 @@ fn as_call(expr: &Expr) -> Result<Option<Expr>> {
         }
         _ => return Ok(None),
     }))
+}
+
+/// An interval as a text that is cast: in DataFusion's literal a sign before it counts for the first
+/// unit alone.
+fn literal(interval: &Interval) -> Option<Expr> {
+    let Expr::Value(text) = interval.value.as_ref() else { return None };
+    let plain =
+        interval.leading_field.is_none() && matches!(text.value, Value::SingleQuotedString(_));
+    let kind = DataType::Interval { fields: None, precision: None };
+    plain.then(|| super::cast(interval.value.as_ref().clone(), kind))
 }
 
 /// Texts are compared byte by byte: other orders are refused.
