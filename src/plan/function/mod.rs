@@ -75,14 +75,7 @@ pub(crate) fn scalar(name: &str) -> Arc<ScalarUDF> {
 
 /// Those of the scalar functions that queries of the system catalogs call, too.
 pub(crate) fn of_catalogs() -> impl Iterator<Item = Arc<ScalarUDF>> {
-    const NAMES: [&str; 6] = [
-        "array_lower",
-        "array_to_string",
-        "array_upper",
-        "quote_ident",
-        "quote_literal",
-        "quote_nullable",
-    ];
+    const NAMES: [&str; 4] = ["array_to_string", "quote_ident", "quote_literal", "quote_nullable"];
     NAMES.into_iter().map(scalar)
 }
 

@@ -120,6 +120,7 @@ pub(super) fn exists(name: &str) -> bool {
 /// All functions, bound to a statement's context.
 pub(super) fn all(context: &Arc<Context>) -> Vec<Arc<ScalarUDF>> {
     definitions()
+        .chain(session::SHARED)
         .map(|definition| {
             let function = Function { definition, context: Arc::clone(context) };
             Arc::new(ScalarUDF::new_from_impl(function))

@@ -104,6 +104,12 @@ pub(super) const ALL: &[Definition] = &[
     }),
 ];
 
+/// Functions that other queries have in another form: numbers in queries of the catalogs are all `bigint`.
+pub(super) const SHARED: &[Definition] = &[
+    scalar("array_upper", INT4, |_, arguments| bound(arguments, true)),
+    scalar("array_lower", INT4, |_, arguments| bound(arguments, false)),
+];
+
 fn database(context: &Context, _: &Arguments<'_>) -> Result<Option<String>> {
     Ok(Some(context.database.clone()))
 }
@@ -161,4 +167,11 @@ fn size_pretty(size: i64) -> String {
         twice >>= 10;
     }
     format!("{size} bytes")
+}
+
+fn bound(arguments: &Arguments<'_>, upper: bool) -> Result<Option<String>> {
+    let Some(array) = arguments.text(0) else { return Ok(None) };
+    let count = elements(array)?.len();
+    let known = count > 0 && arguments.number(1) == Some(1);
+    Ok(known.then(|| if upper { count.to_string() } else { "1".to_owned() }))
 }
