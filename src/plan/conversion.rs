@@ -6,13 +6,22 @@ use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::{Expr, ExprSchemable};
 
-use super::function::{differs, is_json};
+use super::function::{differs, is_json, only_value};
 use super::operator::{sql_name, typed};
 use crate::error::{Error, SqlState};
 use crate::types::text;
 
-/// `42846` where no cast leads from a type to another.
+/// `42846` where no cast leads from a type to another, `0A000` where ours would differ.
 pub(crate) fn check_cast(from: &DataType, to: &DataType) -> crate::error::Result<()> {
+    if let (DataType::List(one), DataType::List(other)) = (from, to)
+        && (one.data_type().is_floating() || one.data_type().is_decimal())
+        && other.data_type().is_integer()
+    {
+        // Arrow cuts the elements, Postgres rounds them.
+        let (from, to) = (sql_name(from), sql_name(to));
+        return Err(Error::unsupported(format!("the conversion of {from} to {to}"))
+            .hint("Convert its elements: unnest it, and collect them with array_agg."));
+    }
     if castable(from, to) {
         return Ok(());
     }
@@ -69,7 +78,7 @@ pub(crate) fn literal(expr: &Expr, to: &Field) -> crate::error::Result<Option<Ex
     };
     match dependent || array.data_type() != to.data_type() {
         true => Ok(None),
-        false => Ok(Some(Expr::Literal(ScalarValue::try_from_array(&array, 0)?, metadata.clone()))),
+        false => Ok(Some(Expr::Literal(only_value(&array)?, metadata.clone()))),
     }
 }
 

@@ -12,7 +12,7 @@ use arrow::array::{
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use arrow::error::ArrowError;
-use datafusion::common::Result;
+use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
@@ -166,10 +166,18 @@ impl ScalarUDFImpl for Cast {
             ColumnarValue::Array(array) => Ok(ColumnarValue::Array(self.converted(array, field)?)),
             ColumnarValue::Scalar(scalar) => {
                 let array = self.converted(&scalar.to_array()?, field)?;
-                let value = datafusion::common::ScalarValue::try_from_array(&array, 0)?;
-                Ok(ColumnarValue::Scalar(value))
+                Ok(ColumnarValue::Scalar(only_value(&array)?))
             }
         }
+    }
+}
+
+/// The value of an array of one. DataFusion's own function forgets what the type of a list says of its
+/// elements: a scale, a length.
+pub(crate) fn only_value(array: &ArrayRef) -> Result<ScalarValue> {
+    match array.as_list_opt::<i32>() {
+        Some(list) => Ok(ScalarValue::List(Arc::new(list.clone()))),
+        None => ScalarValue::try_from_array(array, 0),
     }
 }
 

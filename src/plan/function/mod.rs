@@ -40,7 +40,7 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 pub(crate) use arithmetic::{ArithmeticOp, arithmetic};
 pub(crate) use assigned::ASSIGNED;
-pub(crate) use cast::{conversion, differs, is_json, zoned_cast};
+pub(crate) use cast::{conversion, differs, is_json, only_value, zoned_cast};
 pub(crate) use common_type::common_type;
 pub(crate) use decimal::{decimal_of, is_integer};
 pub(crate) use declared::{is_declared, resolved};
