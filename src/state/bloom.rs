@@ -1,7 +1,7 @@
 //! A Bloom filter: tells of most keys that they are not there, and of none that is. Blocked: all bits of a
 //! key are in one word (Putze, Sanders, Singler: Cache-, Hash- and Space-Efficient Bloom Filters, 2007).
 
-/// Hashes that may be there. With 16 bits a key about one absent key in two hundred is taken for present.
+/// Hashes that may be there. With 16 bits a key about one absent key in a hundred is taken for present.
 #[derive(Clone, Debug)]
 pub(super) struct Bloom {
     /// A power of two of words.

@@ -24,8 +24,8 @@ use crate::types::key::KeyBatch;
 const ROWS_MIN: usize = if cfg!(debug_assertions) { 4 } else { 1024 };
 /// Rows of a run: what one key that is asked for makes to be indexed.
 const RUN_ROWS: usize = if cfg!(debug_assertions) { 64 } else { 4096 };
-/// Keys that a run is asked for in vain, per row, before it is indexed after all: about a quarter of what
-/// indexing costs.
+/// Keys that a run is asked for in vain, per row, before it is indexed after all: a fraction of what
+/// indexing costs, by estimate.
 const CHECKS_PER_ROW: usize = 8;
 
 /// Neighboring rows that are in no chain.
