@@ -11,9 +11,10 @@ use millstream::engine::Engine;
 use crate::meter::{Cost, Meter};
 
 const ROWS_PER_BATCH: usize = 100_000;
-/// CPU seconds after which a batch query is not repeated.
-const BATCH_CPU: f64 = 0.5;
-const BATCH_RUNS_MAX: u32 = 100;
+/// CPU seconds after which a run is not repeated: the kernel's clock counts hundredths, and whatever runs
+/// first pays for memory that the process has never touched.
+const CPU_MIN: f64 = 0.5;
+const RUNS_MAX: u32 = 100;
 const KINDS: [&str; 3] = ["person", "auction", "bid"];
 const QUERIES: [&str; 17] = [
     "q0", "q1", "q2", "q3", "q4", "q5", "q7", "q8", "q14", "q15", "q16", "q17", "q18", "q19",
@@ -49,9 +50,37 @@ pub async fn run(events: u64, wants: &dyn Fn(&str) -> bool) {
     }
 }
 
-/// Cost of maintaining, cost of running once, rows of the result.
+/// Cost of maintaining, cost of running once, rows of the result. Short runs are repeated on both sides.
 async fn measure(query: &str, data: &[Vec<RecordBatch>]) -> (Cost, Cost, usize) {
     let text = view_text(query);
+    let mut views = Cost::default();
+    let mut runs = 0;
+    loop {
+        let engine = engine_with(&text, data).await;
+        let view = maintain(&engine, data).await;
+        views = Cost {
+            cpu: views.cpu + view.cpu,
+            wall: views.wall + view.wall,
+            peak_mib: views.peak_mib.max(view.peak_mib),
+        };
+        runs += 1;
+        if views.cpu < CPU_MIN && runs < RUNS_MAX {
+            engine.shutdown().await.expect("the engine stops");
+            continue;
+        }
+        let (batch, rows) = run_in_batch(&engine, &text).await;
+        let maintained = engine.query("SELECT count(*) FROM v").await.expect("the view reads");
+        let count = arrow::util::display::array_value_to_string(maintained[0].column(0), 0);
+        assert_eq!(count.expect("a number"), rows.to_string(), "{query}: view and batch agree");
+        engine.shutdown().await.expect("the engine stops");
+        let share = 1.0 / f64::from(runs);
+        let view = Cost { cpu: views.cpu * share, wall: views.wall * share, ..views };
+        return (view, batch, rows);
+    }
+}
+
+/// An engine with empty tables and the view `v` of `text`.
+async fn engine_with(text: &str, data: &[Vec<RecordBatch>]) -> Engine {
     let config = Config { workers: 2, ..Config::default() };
     let engine = Engine::open(config).await.expect("an engine in memory opens");
     for (kind, batches) in itertools::zip_eq(KINDS, data) {
@@ -67,7 +96,11 @@ async fn measure(query: &str, data: &[Vec<RecordBatch>]) -> (Cost, Cost, usize) 
     let create = format!("CREATE MATERIALIZED VIEW v AS {text}");
     engine.execute(&create).await.expect("the view can be maintained");
     engine.settle().await.expect("the engine runs");
+    engine
+}
 
+/// Cost of feeding all events to the view.
+async fn maintain(engine: &Engine, data: &[Vec<RecordBatch>]) -> Cost {
     let meter = Meter::start();
     for index in 0..data.iter().map(Vec::len).max().unwrap_or(0) {
         for (kind, batches) in itertools::zip_eq(KINDS, data) {
@@ -77,18 +110,10 @@ async fn measure(query: &str, data: &[Vec<RecordBatch>]) -> (Cost, Cost, usize) 
         }
     }
     engine.settle().await.expect("the engine runs");
-    let view = meter.stop();
-
-    let (batch, rows) = run_in_batch(&engine, &text).await;
-    let maintained = engine.query("SELECT count(*) FROM v").await.expect("the view can be read");
-    let count = arrow::util::display::array_value_to_string(maintained[0].column(0), 0);
-    assert_eq!(count.expect("a number"), rows.to_string(), "{query}: view and batch agree");
-    engine.shutdown().await.expect("the engine stops");
-    (view, batch, rows)
+    meter.stop()
 }
 
-/// Cost of one run of `text` by DataFusion, rows of its result. Short queries run until they have cost
-/// enough for the kernel's clock, which counts hundredths of a second.
+/// Cost of one run of `text` by DataFusion, rows of its result.
 async fn run_in_batch(engine: &Engine, text: &str) -> (Cost, usize) {
     let meter = Meter::start();
     let mut runs = 0;
@@ -98,7 +123,7 @@ async fn run_in_batch(engine: &Engine, text: &str) -> (Cost, usize) {
         drop(result);
         runs += 1;
         let cost = meter.stop();
-        if cost.cpu >= BATCH_CPU || runs == BATCH_RUNS_MAX {
+        if cost.cpu >= CPU_MIN || runs == RUNS_MAX {
             let share = 1.0 / f64::from(runs);
             return (Cost { cpu: cost.cpu * share, wall: cost.wall * share, ..cost }, rows);
         }

@@ -84,19 +84,29 @@ impl Predicate {
     /// # Errors
     /// Only what Arrow's filter kernel reports.
     pub fn apply(&self, delta: &Delta, errors: &mut Vec<ErrorRow>) -> Result<Delta> {
+        let output = self.output.as_ref().map(|(columns, schema)| (&**columns, schema));
+        self.kept(delta, output, errors)
+    }
+
+    fn kept(
+        &self,
+        delta: &Delta,
+        output: Option<(&[usize], &SchemaRef)>,
+        errors: &mut Vec<ErrorRow>,
+    ) -> Result<Delta> {
         let pieces = isolate(delta, errors, |piece| {
             evaluate(&self.expr, piece, &DataType::Boolean).map(|array| array.as_boolean().clone())
         });
         let kept = pieces
             .into_iter()
-            .map(|(piece, mask)| match &self.output {
+            .map(|(piece, mask)| match output {
                 // Only what is wanted is copied.
                 Some((columns, schema)) => keep(piece.select(columns, schema)?, &mask),
                 None => keep(piece, &mask),
             })
             .collect::<Result<Vec<_>>>()?;
-        let schema = self.output.as_ref().map(|(_, schema)| Arc::clone(schema));
-        Delta::concat(&schema.unwrap_or_else(|| delta.batch.schema()), &kept)
+        let schema = output.map_or_else(|| delta.batch.schema(), |(_, schema)| Arc::clone(schema));
+        Delta::concat(&schema, &kept)
     }
 }
 
@@ -184,7 +194,9 @@ fn evaluate(expr: &Expr, delta: &Delta, data_type: &DataType) -> Result<ArrayRef
 #[must_use]
 pub fn residual(expr: &Expr) -> super::operator::Residual {
     let predicate = Predicate::new(Arc::clone(expr), None);
-    Box::new(move |delta, errors| predicate.apply(&delta, errors))
+    Box::new(move |pairs, (columns, schema), errors| {
+        predicate.kept(pairs, Some((columns, schema)), errors)
+    })
 }
 
 #[cfg(test)]

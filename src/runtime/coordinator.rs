@@ -311,8 +311,8 @@ impl Coordinator {
     /// Runs a tick if there is anything to run.
     fn run_tick(&mut self) {
         let fills = self.feed_views();
-        self.changes
-            .retain(|(relation, _)| self.views.values().any(|view| view.scans.contains(relation)));
+        // A view may have gone since.
+        self.changes.retain(|(relation, _)| scanned(&self.views, *relation));
         if !self.commands.is_empty() || !self.changes.is_empty() || !fills.is_empty() {
             self.tick(fills);
         }
@@ -400,6 +400,11 @@ impl Coordinator {
         }
         Ok(snapshot)
     }
+}
+
+/// Whether a view reads `relation` itself.
+pub(super) fn scanned(views: &BTreeMap<ObjectId, View>, relation: ObjectId) -> bool {
+    views.values().any(|view| view.scans.contains(&relation))
 }
 
 fn push_new<T: PartialEq>(items: &mut Vec<T>, item: T) {

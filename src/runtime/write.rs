@@ -2,7 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use super::coordinator::Coordinator;
+use super::coordinator::{Coordinator, scanned};
 use super::request::{Write, Written};
 use super::table::Applied;
 use crate::error::{Error, Result, SqlState};
@@ -46,7 +46,9 @@ impl Coordinator {
         self.epoch = epoch;
         self.epoch_open = true;
         self.tell_table_watchers(&deltas);
-        self.changes.extend(deltas);
+        // What no view reads makes no tick due.
+        let views = &self.views;
+        self.changes.extend(deltas.into_iter().filter(|(table, _)| scanned(views, *table)));
         for write in pending {
             // The caller may have gone; the write stands.
             let _ = write.reply.send(Ok(Written { epoch, ..write.written }));

@@ -4,6 +4,7 @@ use itertools::Itertools;
 
 use super::chain::{Chains, PART};
 use super::index::NONE;
+use super::key_groups::KeyGroups;
 use crate::types::key::KeyBatch;
 
 /// Pairs found by probing, as parallel vectors.
@@ -18,6 +19,13 @@ pub struct Matches {
 }
 
 impl Matches {
+    /// No pairs, with room for some.
+    #[must_use]
+    pub fn with_capacity(pairs: usize) -> Matches {
+        let numbers = || Vec::with_capacity(pairs);
+        Matches { probe: numbers(), state: numbers(), weights: Vec::with_capacity(pairs) }
+    }
+
     /// Number of pairs.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -44,10 +52,13 @@ pub struct Cursor<'a> {
     keys: &'a KeyBatch,
     null_equals_null: bool,
     wanted: Option<Vec<bool>>,
-    /// For each probing row from `first` on, up to [`PART`] of them, the rest of its chain.
+    groups: Option<&'a KeyGroups>,
+    /// For each key from `first` on, up to [`PART`] of them, the rest of its chain.
     heads: Vec<u32>,
     first: usize,
     at: usize,
+    /// Probing rows of the key at hand that have been paired with the head of its chain.
+    done: usize,
 }
 
 impl<'a> Cursor<'a> {
@@ -57,8 +68,17 @@ impl<'a> Cursor<'a> {
         keys: &'a KeyBatch,
         null_equals_null: bool,
     ) -> Cursor<'a> {
-        let (heads, first, at) = (vec![], 0, 0);
-        Cursor { chains, keys, null_equals_null, wanted: None, heads, first, at }
+        Cursor {
+            chains,
+            keys,
+            null_equals_null,
+            wanted: None,
+            groups: None,
+            heads: vec![],
+            first: 0,
+            at: 0,
+            done: 0,
+        }
     }
 
     /// Skips the probing rows for which `wanted` is false.
@@ -68,23 +88,26 @@ impl<'a> Cursor<'a> {
         self
     }
 
+    /// Lets the keys be those of `groups`, whose rows then probe. Pairs come key by key, and of a key found
+    /// row by found row.
+    #[must_use]
+    pub fn grouped(mut self, groups: Option<&'a KeyGroups>) -> Self {
+        self.groups = groups;
+        self
+    }
+
     /// Appends up to `limit` further pairs to `matches`; false if there were none left.
     pub fn advance(&mut self, limit: usize, matches: &mut Matches) -> bool {
         let mut left = limit;
         loop {
-            while let Some(head) = self.heads.get_mut(self.at) {
-                let probe = (self.first + self.at) as u32;
-                while *head != NONE {
-                    if left == 0 {
-                        return true;
-                    }
-                    left -= 1;
-                    matches.probe.push(probe);
-                    matches.state.push(*head);
-                    matches.weights.push(self.chains.weight(*head));
-                    *head = self.chains.after(*head);
+            while let Some(&head) = self.heads.get(self.at) {
+                if head == NONE {
+                    self.at += 1;
+                } else if left == 0 {
+                    return true;
+                } else {
+                    left -= self.pair(head, left, matches);
                 }
-                self.at += 1;
             }
             if !self.refill() {
                 return left < limit;
@@ -92,7 +115,31 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Looks up the next part of the probing rows; false if there are none.
+    /// Pairs the rows of the key at hand with `head`, at most `limit` of them, and returns how many.
+    #[inline]
+    fn pair(&mut self, head: u32, limit: usize, matches: &mut Matches) -> usize {
+        let (key, weight) = (self.first + self.at, self.chains.weight(head));
+        let Some(groups) = self.groups else {
+            matches.probe.push(key as u32);
+            matches.state.push(head);
+            matches.weights.push(weight);
+            self.heads[self.at] = self.chains.after(head);
+            return 1;
+        };
+        let rows = &groups.rows(key)[self.done..];
+        let now = rows.len().min(limit);
+        matches.probe.extend_from_slice(&rows[..now]);
+        matches.state.resize(matches.probe.len(), head);
+        matches.weights.resize(matches.probe.len(), weight);
+        self.done += now;
+        if now == rows.len() {
+            self.done = 0;
+            self.heads[self.at] = self.chains.after(head);
+        }
+        now
+    }
+
+    /// Looks up the next part of the keys; false if there are none.
     fn refill(&mut self) -> bool {
         self.first += self.heads.len();
         self.at = 0;

@@ -1,10 +1,13 @@
 //! Some rows of a delta that several workers share. Nothing is copied before somebody asks for a column:
 //! most operators behind an exchange need few of them, and state can keep the rows where they are.
 
+use std::sync::Arc;
+
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take;
 
 use super::delta::take_rows;
+use super::key::{KeyBatch, KeyEncoder};
 use super::{Delta, Weights};
 use crate::error::Result;
 
@@ -14,11 +17,13 @@ pub struct Selection {
     delta: Delta,
     /// Which rows of the delta, in which order; `None`: all.
     rows: Option<UInt32Array>,
+    /// Their keys by some columns, if somebody has computed them already.
+    keyed: Option<(Vec<usize>, Arc<KeyBatch>)>,
 }
 
 impl From<Delta> for Selection {
     fn from(delta: Delta) -> Selection {
-        Selection { delta, rows: None }
+        Selection { delta, rows: None, keyed: None }
     }
 }
 
@@ -26,7 +31,7 @@ impl Selection {
     /// Rows `rows` of `delta`.
     #[must_use]
     pub fn of(delta: Delta, rows: UInt32Array) -> Selection {
-        Selection { delta, rows: Some(rows) }
+        Selection { delta, rows: Some(rows), keyed: None }
     }
 
     /// Number of rows.
@@ -80,6 +85,30 @@ impl Selection {
             None => Ok(ArrayRef::clone(column)),
             Some(rows) => Ok(take(column, rows, None)?),
         }
+    }
+
+    /// The same rows with their keys, those of the columns `columns`: whoever asks for them next need not
+    /// compute them again.
+    #[must_use]
+    pub fn with_keys(mut self, columns: &[usize], keys: Arc<KeyBatch>) -> Selection {
+        debug_assert_eq!(keys.hashes.len(), self.rows(), "a key per row");
+        self.keyed = Some((columns.to_vec(), keys));
+        self
+    }
+
+    /// The keys of all rows by the columns `columns`, as `encoder`, an encoder of these columns, makes
+    /// them.
+    ///
+    /// # Errors
+    /// As [`KeyEncoder::encode`].
+    pub fn keys(&self, columns: &[usize], encoder: &KeyEncoder) -> Result<Arc<KeyBatch>> {
+        if let Some((keyed, keys)) = &self.keyed
+            && keyed == columns
+        {
+            return Ok(Arc::clone(keys));
+        }
+        let columns = columns.iter().map(|&column| self.column(column));
+        Ok(Arc::new(encoder.encode(&columns.collect::<Result<Vec<_>>>()?, self.rows())?))
     }
 
     /// Columns `columns` of the given rows, in that order.

@@ -42,8 +42,9 @@ impl Operator for Arrange {
         rows: Selection,
         out: &mut Output,
     ) -> Result<()> {
-        ctx.arrangements.get_mut(self.arrangement).stage(rows.clone())?;
-        out.selections.push(rows);
+        let arrangement = ctx.arrangements.get_mut(self.arrangement);
+        let keys = arrangement.stage(rows.clone())?;
+        out.selections.push(rows.with_keys(arrangement.key(), keys));
         Ok(())
     }
 

@@ -61,7 +61,7 @@ pub struct Arrangement {
 
 struct Staged {
     rows: Selection,
-    keys: KeyBatch,
+    keys: Arc<KeyBatch>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -110,11 +110,12 @@ impl Arrangement {
         &self.key
     }
 
-    /// Takes rows of the open epoch; they are not visible to `probe` before `commit`.
+    /// Takes rows of the open epoch, and returns their keys; they are not visible to `probe` before
+    /// `commit`.
     ///
     /// # Errors
     /// If their columns are not the arrangement's, or there is no room for so many rows.
-    pub fn stage(&mut self, rows: impl Into<Selection>) -> Result<()> {
+    pub fn stage(&mut self, rows: impl Into<Selection>) -> Result<Arc<KeyBatch>> {
         let rows: Selection = rows.into();
         let theirs = rows.shared().schema_ref().fields().iter().map(|field| field.data_type());
         if !itertools::equal(theirs, self.schema().fields().iter().map(|field| field.data_type())) {
@@ -127,12 +128,10 @@ impl Arrangement {
                 "an arrangement holds at most 4 billion rows per worker",
             ));
         }
-        let columns =
-            self.key.iter().map(|&column| rows.column(column)).collect::<Result<Vec<_>>>();
-        let keys = self.encoder.encode(&columns?, rows.rows())?;
+        let keys = rows.keys(&self.key, &self.encoder)?;
         self.staged_rows += rows.rows();
-        self.staged.push(Staged { rows, keys });
-        Ok(())
+        self.staged.push(Staged { rows, keys: Arc::clone(&keys) });
+        Ok(keys)
     }
 
     /// All committed rows with the given keys: appends to `matches`. Rows of `keys` whose key is null

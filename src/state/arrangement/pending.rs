@@ -49,7 +49,7 @@ impl Run {
     /// Rows `rows`, with keys `part` of `keys`.
     fn new(rows: Range<u32>, keys: &KeyBatch, part: Range<usize>) -> Run {
         let bloom = Bloom::new(&keys.hashes[part.clone()]);
-        Run { rows, ranks: extent(part.map(|row| keys.rank(row))), bloom, checks: 0 }
+        Run { rows, ranks: keys.ranks_in(part), bloom, checks: 0 }
     }
 
     /// Whether the run is to be indexed: it may have a key, or has been asked in vain too often.
@@ -72,10 +72,6 @@ impl Run {
     pub(super) fn byte_size(&self) -> usize {
         size_of::<Run>() + self.bloom.byte_size()
     }
-}
-
-fn extent(ranks: impl Iterator<Item = i64>) -> (i64, i64) {
-    ranks.fold((i64::MAX, i64::MIN), |(low, high), rank| (low.min(rank), high.max(rank)))
 }
 
 impl Arrangement {
@@ -104,7 +100,7 @@ impl Arrangement {
         if self.pending.is_empty() {
             return;
         }
-        let ranks = extent(rows.clone().map(|row| keys.rank(row)));
+        let ranks = keys.ranks(rows.clone());
         let wanted = Wanted { keys, rows, ranks };
         let due: Vec<Run> = self.pending.extract_if(.., |run| run.due(&wanted)).collect();
         due.into_iter().for_each(|run| self.index(run.rows));

@@ -11,6 +11,7 @@ pub use fixed::normalize;
 pub use rows::KeyRows;
 pub use runs::Runs;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
@@ -73,6 +74,46 @@ impl KeyBatch {
     fn of_rows(rows: KeyRows, nulls: Option<NullBuffer>) -> KeyBatch {
         let hashes = rows.iter().map(KeyEncoder::hash_row).collect();
         KeyBatch { hashes, keys: Keys::Rows(rows), nulls }
+    }
+
+    /// Whether equal hashes are of equal keys: the mixer of fixed keys is bijective.
+    #[must_use]
+    #[inline]
+    pub fn told_by_hash(&self) -> bool {
+        matches!(self.keys, Keys::Fixed(_)) && self.nulls.is_none()
+    }
+
+    /// Whether two rows are of one key, nulls equal to nulls.
+    #[must_use]
+    #[inline]
+    pub fn same(&self, one: usize, other: usize) -> bool {
+        match &self.keys {
+            Keys::Fixed(values) => {
+                let null = |row| self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
+                null(one) == null(other) && (values[one] == values[other] || null(one))
+            }
+            Keys::Rows(rows) => rows.row(one) == rows.row(other),
+        }
+    }
+
+    /// The least and the greatest rank of some rows.
+    #[must_use]
+    pub fn ranks(&self, rows: impl Iterator<Item = usize>) -> (i64, i64) {
+        rows.map(|row| self.rank(row))
+            .fold((i64::MAX, i64::MIN), |(low, high), rank| (low.min(rank), high.max(rank)))
+    }
+
+    /// As [`KeyBatch::ranks`], of neighboring rows.
+    #[must_use]
+    pub fn ranks_in(&self, rows: Range<usize>) -> (i64, i64) {
+        match (&self.keys, &self.nulls) {
+            (Keys::Fixed(values), None) => {
+                values[rows].iter().fold((i64::MAX, i64::MIN), |(low, high), value| {
+                    (low.min(value.cast_signed()), high.max(value.cast_signed()))
+                })
+            }
+            _ => self.ranks(rows),
+        }
     }
 
     /// A number that is equal for equal keys and mostly near for near ones: the value of a fixed key, else

@@ -55,8 +55,8 @@ impl Operator for Join {
         rows: Selection,
         out: &mut Output,
     ) -> Result<()> {
-        let keyed = self.inputs.keyed(port, rows)?;
-        self.inputs.index(ctx.arrangements, 1 - port, &keyed.keys);
+        let keyed = self.inputs.probing(port, rows)?;
+        self.inputs.index(ctx.arrangements, 1 - port, keyed.wanted());
         let other = Partner::State(self.inputs.state(ctx.arrangements, 1 - port));
         self.inputs.join(port, &keyed, other, &self.columns, out)?;
         self.inputs.hold(port, keyed);

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 
-use super::pairs::{Keyed, PAIRS_MAX, Pairs, Partner, Rows, Table, multiplied, satisfying};
+use super::pairs::{
+    Distinct, Keyed, PAIRS_MAX, Pairs, Partner, Rows, Table, multiplied, satisfying,
+};
 use super::{JoinCondition, JoinSide, Residual};
 use crate::dataflow::operator::{ErrorRow, Output, Port};
 use crate::error::Result;
-use crate::state::{Arrangement, ArrangementId, Arrangements, Matches};
+use crate::state::{Arrangement, ArrangementId, Arrangements, KeyGroups, Matches};
 use crate::types::key::{KeyBatch, KeyEncoder};
 use crate::types::{Delta, Selection};
 
@@ -98,9 +100,20 @@ impl Inputs {
     /// Rows of side `port` with their keys.
     pub(super) fn keyed(&self, port: Port, rows: impl Into<Selection>) -> Result<Keyed> {
         let (side, rows) = (&self.sides[port], rows.into());
-        let columns = side.input.key.iter().map(|&column| rows.column(column));
-        let keys = side.encoder.encode(&columns.collect::<Result<Vec<_>>>()?, rows.rows())?;
-        Ok(Keyed { rows, keys })
+        let keys = rows.keys(&side.input.key, &side.encoder)?;
+        Ok(Keyed { rows, keys, distinct: None })
+    }
+
+    /// Rows of side `port` with their keys, to be paired with rows of the other side.
+    pub(super) fn probing(&self, port: Port, rows: Selection) -> Result<Keyed> {
+        let mut keyed = self.keyed(port, rows)?;
+        if let Some(groups) = KeyGroups::of(&keyed.keys) {
+            let side = &self.sides[port];
+            let columns = keyed.rows.gather(groups.firsts(), &side.input.key)?;
+            let keys = side.encoder.encode(&columns, groups.firsts().len())?;
+            keyed.distinct = Some(Distinct { groups, keys });
+        }
+        Ok(keyed)
     }
 
     /// Remembers a delta until the end of the epoch.
@@ -137,6 +150,9 @@ impl Inputs {
         columns: &Columns,
         out: &mut Output,
     ) -> Result<()> {
+        if partner.chains().keys() == 0 {
+            return Ok(());
+        }
         self.each_pairs(port, keyed, partner, |pairs, matches| {
             let weigh = |batch| multiplied(batch, &keyed.rows, &matches.probe, &matches.weights);
             let Some(residual) = &self.residual else {
@@ -144,9 +160,10 @@ impl Inputs {
                 out.deltas.push(weigh(batch));
                 return Ok(());
             };
-            let kept = residual(weigh(self.whole(&pairs)?), &mut out.errors)?;
+            let wanted = (&*columns.columns, &columns.schema);
+            let kept = residual(&weigh(self.whole(&pairs)?), wanted, &mut out.errors)?;
             if !kept.is_empty() {
-                out.deltas.push(kept.select(&columns.columns, &columns.schema)?);
+                out.deltas.push(kept);
             }
             Ok(())
         })
@@ -204,8 +221,8 @@ impl Inputs {
         partner: Partner<'_>,
         mut visit: impl FnMut(Pairs<'_>, &Matches) -> Result<()>,
     ) -> Result<()> {
-        let mut cursor = partner.chains().cursor(&keyed.keys, self.null_equals_null);
-        let mut matches = Matches::default();
+        let mut cursor = keyed.cursor(partner.chains(), self.null_equals_null);
+        let mut matches = Matches::with_capacity(keyed.rows.rows().min(PAIRS_MAX));
         while cursor.advance(PAIRS_MAX, &mut matches) {
             let probing = Rows::Delta(&keyed.rows, &matches.probe);
             let found = partner.rows(&matches.state);

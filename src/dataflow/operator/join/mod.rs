@@ -37,8 +37,10 @@ pub struct JoinSide {
 }
 
 /// Keeps the rows, over left columns followed by right columns, that satisfy a join's further
-/// condition; rows on which it fails go to the errors, with their weights.
-pub type Residual = Box<dyn Fn(Delta, &mut Vec<ErrorRow>) -> Result<Delta> + Send>;
+/// condition, and of them the given columns, as a batch of the given schema; rows on which it fails go to
+/// the errors, with their weights.
+pub type Residual =
+    Box<dyn Fn(&Delta, (&[usize], &SchemaRef), &mut Vec<ErrorRow>) -> Result<Delta> + Send>;
 
 /// When a left and a right row match.
 pub struct JoinCondition {

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::take;
+use arrow::datatypes::{Schema, SchemaRef};
 
 use super::Residual;
 use crate::dataflow::operator::ErrorRow;
 use crate::error::Result;
-use crate::state::{Arrangement, Chains};
+use crate::state::{Arrangement, Chains, Cursor, KeyGroups};
 use crate::types::key::{KeyBatch, KeyEncoder};
 use crate::types::{Delta, Selection};
 
@@ -16,10 +17,36 @@ use crate::types::{Delta, Selection};
 /// should fit the second-level cache.
 pub(super) const PAIRS_MAX: usize = 1 << 15;
 
+/// Rows that are found several times in a row are looked up once if there are at least this many pairs
+/// per run.
+const RUN_LENGTH_MIN: usize = 2;
+
 /// Rows of the open epoch with their keys.
 pub(super) struct Keyed {
     pub(super) rows: Selection,
+    pub(super) keys: Arc<KeyBatch>,
+    /// The rows by key, if keys repeat and pairs are wanted.
+    pub(super) distinct: Option<Distinct>,
+}
+
+/// The distinct keys of a batch's rows.
+pub(super) struct Distinct {
+    pub(super) groups: KeyGroups,
+    /// The keys, in the order of the groups.
     pub(super) keys: KeyBatch,
+}
+
+impl Keyed {
+    /// The keys to be looked up: distinct ones if they are known.
+    pub(super) fn wanted(&self) -> &KeyBatch {
+        self.distinct.as_ref().map_or(&self.keys, |distinct| &distinct.keys)
+    }
+
+    /// The pairs of its rows and rows in `chains`.
+    pub(super) fn cursor<'a>(&'a self, chains: &'a Chains, null_equals_null: bool) -> Cursor<'a> {
+        let groups = self.distinct.as_ref().map(|distinct| &distinct.groups);
+        chains.cursor(self.wanted(), null_equals_null).grouped(groups)
+    }
 }
 
 /// A side's change of the epoch as one delta, by key.
@@ -71,10 +98,31 @@ pub(super) enum Rows<'a> {
 impl Rows<'_> {
     fn gather(&self, columns: &[usize]) -> Result<Vec<ArrayRef>> {
         match *self {
-            Rows::State(arrangement, rows) => arrangement.gather(rows, columns),
+            Rows::State(arrangement, rows) => gather_state(arrangement, rows, columns),
             Rows::Delta(delta, rows) => delta.gather(rows, columns),
         }
     }
+}
+
+/// Columns of committed rows. Of a row that is found several times in a row the values are looked up once.
+fn gather_state(
+    arrangement: &Arrangement,
+    rows: &[u32],
+    columns: &[usize],
+) -> Result<Vec<ArrayRef>> {
+    let runs = 1 + rows.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    if columns.is_empty() || runs * RUN_LENGTH_MIN > rows.len() {
+        return arrangement.gather(rows, columns);
+    }
+    let mut distinct = Vec::with_capacity(runs);
+    let mut places: Vec<u32> = Vec::with_capacity(rows.len());
+    for run in rows.chunk_by(|one, other| one == other) {
+        places.resize(places.len() + run.len(), distinct.len() as u32);
+        distinct.push(run[0]);
+    }
+    let places = UInt32Array::from(places);
+    let arrays = arrangement.gather(&distinct, columns)?;
+    arrays.iter().map(|array| Ok(take(array, &places, None)?)).collect()
 }
 
 /// Pairs of rows.
@@ -118,7 +166,8 @@ pub(super) fn satisfying(
     // it kept, and which failed.
     let numbers = (0i64..).take(batch.num_rows()).collect();
     let mut failed = vec![];
-    let kept = residual(Delta::new(batch, numbers), &mut failed)?;
+    let none = Arc::new(Schema::empty());
+    let kept = residual(&Delta::new(batch, numbers), (&[], &none), &mut failed)?;
     errors.extend(failed.into_iter().filter_map(|mut error| {
         error.weight = weights(usize::try_from(error.weight).expect("it is a row's number"));
         (error.weight != 0).then_some(error)

@@ -78,19 +78,20 @@ fn add_delta(to: &mut Rows, delta: &Delta) {
 
 /// Left value below right value; fails where both are 7.
 fn residual() -> Residual {
-    Box::new(|delta: Delta, errors: &mut Vec<ErrorRow>| {
+    Box::new(|delta, (columns, schema), errors| {
         let (left, right) = (delta.column(2), delta.column(5));
         let (left, right) = (left.as_primitive::<Int64Type>(), right.as_primitive::<Int64Type>());
         let fails =
             |row: usize| left.is_valid(row) && left.value(row) == 7 && right.value(row) == 7;
         for row in (0..delta.rows()).filter(|&row| fails(row)) {
             let error = crate::error::Error::internal("seven");
-            errors.push(ErrorRow::new(&error, "left < right", &delta, row));
+            errors.push(ErrorRow::new(&error, "left < right", delta, row));
         }
         let mask = (0..delta.rows()).map(|row| {
             left.is_valid(row) && right.is_valid(row) && left.value(row) < right.value(row)
         });
-        delta.filter(&mask.map(Some).collect::<BooleanArray>())
+        let kept = delta.filter(&mask.map(Some).collect::<BooleanArray>())?;
+        kept.select(columns, schema)
     })
 }
 
