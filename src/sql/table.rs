@@ -295,7 +295,8 @@ impl Elements {
         }
         let column = Column::new(name, types::data_type(r)?);
         self.columns.push(column);
-        while self.column_constraint(r, table)? {}
+        let mut declared = None;
+        while self.column_constraint(r, table, &mut declared)? {}
         let column = self.columns.last().expect("just pushed");
         if column.default.is_some() && column.generated.is_some() {
             return Err(Error::syntax(format!(
@@ -308,15 +309,27 @@ impl Elements {
     }
 
     /// Reads one constraint of the last column, if one follows.
-    fn column_constraint(&mut self, r: &mut Reader<'_>, table: &str) -> Result<bool> {
+    /// `declared` is what those before it say about nulls.
+    fn column_constraint(
+        &mut self,
+        r: &mut Reader<'_>,
+        table: &str,
+        declared: &mut Option<bool>,
+    ) -> Result<bool> {
         let at = r.position();
         let named = r.take(&["constraint"]);
         let constraint = if named { Some(r.identifier()?) } else { None };
         let column = self.columns.last_mut().expect("constraints follow their column");
-        if r.take(&["not", "null"]) {
-            column.not_null = true;
-        } else if r.take(&["null"]) {
-            column.not_null = false;
+        if let Some(nullable) = nullability(r) {
+            if declared.is_some_and(|declared| declared != nullable) {
+                let name = &column.name;
+                return Err(Error::syntax(format!(
+                    "conflicting NULL/NOT NULL declarations for column \"{name}\" of table \"{table}\""
+                ))
+                .at(at));
+            }
+            *declared = Some(nullable);
+            column.not_null = !nullable;
         } else if r.take(&["default"]) {
             column.default = Some(r.expr_text()?);
         } else if r.take(&["generated"]) {
@@ -410,6 +423,11 @@ fn named_checks(
         Check { name, expr }
     };
     Ok(checks.into_iter().map(name_of).collect())
+}
+
+/// Reads `[NOT] NULL`: whether nulls are allowed.
+fn nullability(r: &mut Reader<'_>) -> Option<bool> {
+    if r.take(&["not", "null"]) { Some(false) } else { r.take(&["null"]).then_some(true) }
 }
 
 /// `ALWAYS AS (expr) STORED`.
