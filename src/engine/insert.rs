@@ -78,8 +78,8 @@ impl Session {
             }
             Action::Update(upsert) => self.upsert(&plan.target, *upsert, &rows, arguments).await?,
         };
-        let returning = plan.returning.map(|select| (&plan.target, select));
-        self.answer("INSERT 0", count, written, returning, arguments).await
+        let returning = plan.returning.map(|select| (select, plan.target.given(written)));
+        self.answer("INSERT 0", count, returning, arguments).await
     }
 
     /// The plan of an INSERT, parameters not yet bound.

@@ -26,6 +26,7 @@ pub mod system;
 
 mod alter;
 mod arguments;
+mod beside;
 mod block;
 mod by_key;
 mod change;
