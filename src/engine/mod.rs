@@ -20,6 +20,7 @@ pub mod activity;
 pub mod advisory;
 pub mod cancel;
 pub mod response;
+pub mod sequence;
 pub mod session;
 pub mod settings;
 pub mod system;

@@ -217,15 +217,22 @@ impl Target {
                 .at(assignment.position));
             }
             let default = sql::is_default(&assignment.value);
-            if self.definition(column).generated.is_some() {
-                if default {
-                    continue;
-                }
+            let generated = self.definition(column).generated.is_some();
+            let sequence = self.table.definition.sequence(column);
+            let identity = sequence.is_some_and(|sequence| sequence.always);
+            if generated && default {
+                continue;
+            }
+            if generated || identity && !default {
+                let what = match identity {
+                    true => "an identity column defined as GENERATED ALWAYS",
+                    false => "a generated column",
+                };
                 return Err(Error::new(
                     SqlState::GeneratedAlways,
                     format!("column \"{name}\" can only be updated to DEFAULT"),
                 )
-                .detail(format!("Column \"{name}\" is a generated column."))
+                .detail(format!("Column \"{name}\" is {what}."))
                 .at(assignment.position));
             }
             let value = if default { self.default(column)? } else { assignment.value.clone() };

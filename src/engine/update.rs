@@ -195,15 +195,21 @@ impl Session {
     }
 
     /// TRUNCATE.
-    pub(super) async fn truncate(&mut self, tables: &[Name]) -> Result<Response> {
+    pub(super) async fn truncate(&mut self, tables: &[Name], restart: bool) -> Result<Response> {
         self.refuse_read_only("TRUNCATE TABLE")?;
-        let mut edits = Vec::with_capacity(tables.len());
+        let (mut edits, mut restarted) = (Vec::with_capacity(tables.len()), vec![]);
         for name in tables {
             let target = self.target(name, None)?;
             target.refuse_append_only("TRUNCATE")?;
+            if restart {
+                restarted.push((target.table.id, target.table.definition.sequences.clone()));
+            }
             edits.push((target.table.id, Edit::Truncate));
         }
         self.keep_or_send(edits).await?;
+        for (table, sequences) in restarted {
+            self.shared.sequences.restart(table, &sequences);
+        }
         Ok(Response::done("TRUNCATE TABLE"))
     }
 }

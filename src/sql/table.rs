@@ -8,9 +8,11 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use super::reader::Reader;
 use super::statement::{Create, CreateTableAs, Name, Statement};
 use super::visit;
-use super::{refuse, types};
+use super::{identity, refuse, types};
 use crate::error::{Error, Result, SqlState};
-use crate::types::definition::{Check, Column, ConflictPolicy, Retain, TableDefinition, Watermark};
+use crate::types::definition::{
+    Check, Column, ConflictPolicy, Retain, Sequence, TableDefinition, Watermark,
+};
 
 /// Reads what follows `TABLE`.
 pub(super) fn create_table(r: &mut Reader<'_>) -> Result<Statement> {
@@ -182,6 +184,8 @@ pub(super) struct Elements {
     pub(super) key_position: Option<usize>,
     /// Checks: given name, made-up name, expression.
     checks: Vec<(Option<String>, String, String)>,
+    /// The numbers of identity columns.
+    sequences: Vec<Sequence>,
     /// The watermark: column, its position, expression, idle timeout.
     watermark: Option<(String, usize, String, Option<i64>)>,
 }
@@ -293,11 +297,24 @@ impl Elements {
             let hint = "Write: name type GENERATED ALWAYS AS (expression) STORED.";
             return Err(r.unsupported("a computed column without a type", r.position(), hint));
         }
-        let column = Column::new(name, types::data_type(r)?);
-        self.columns.push(column);
+        let serial = identity::serial(r);
+        let numbered = serial.is_some();
+        let sql_type = serial.map_or_else(|| types::data_type(r), Ok)?;
+        if numbered {
+            self.sequences.push(identity::sequence(self.columns.len()));
+        }
+        self.columns.push(Column { not_null: numbered, ..Column::new(name, sql_type) });
         let mut declared = None;
         while self.column_constraint(r, table, &mut declared)? {}
         let column = self.columns.last().expect("just pushed");
+        let numbers = self.sequences.iter().filter(|s| s.column + 1 == self.columns.len()).count();
+        if numbers + usize::from(column.default.is_some()) > 1 {
+            let name = &column.name;
+            let message = format!(
+                "both default and identity specified for column \"{name}\" of table \"{table}\""
+            );
+            return Err(Error::syntax(message).at(at));
+        }
         if column.default.is_some() && column.generated.is_some() {
             return Err(Error::syntax(format!(
                 "both default and generation expression specified for column \"{}\" of table \"{table}\"",
@@ -319,6 +336,8 @@ impl Elements {
         let at = r.position();
         let named = r.take(&["constraint"]);
         let constraint = if named { Some(r.identifier()?) } else { None };
+        let last = self.columns.len().saturating_sub(1);
+        let sequence = identity::identity(r, last)?;
         let column = self.columns.last_mut().expect("constraints follow their column");
         if let Some(nullable) = nullability(r) {
             if declared.is_some_and(|declared| declared != nullable) {
@@ -332,6 +351,9 @@ impl Elements {
             column.not_null = !nullable;
         } else if r.take(&["default"]) {
             column.default = Some(r.expr_text()?);
+        } else if let Some(sequence) = sequence {
+            column.not_null = true;
+            self.sequences.push(sequence);
         } else if r.take(&["generated"]) {
             column.generated = Some(generated(r)?);
         } else if r.take(&["primary", "key"]) {
@@ -387,6 +409,7 @@ impl Elements {
             primary_key_name,
             checks,
             watermark,
+            sequences: self.sequences,
             ..TableDefinition::default()
         })
     }
@@ -395,6 +418,7 @@ impl Elements {
     pub(super) fn constrained(&self) -> bool {
         self.key.is_some()
             || !self.checks.is_empty()
+            || !self.sequences.is_empty()
             || self.columns.iter().any(|column| column.default.is_some())
     }
 }
@@ -432,11 +456,6 @@ fn nullability(r: &mut Reader<'_>) -> Option<bool> {
 
 /// `ALWAYS AS (expr) STORED`.
 fn generated(r: &mut Reader<'_>) -> Result<String> {
-    let at = r.position();
-    if r.at(&["by", "default"]) || r.at(&["always", "as", "identity"]) {
-        let hint = "Give the value yourself, or use uuid DEFAULT gen_random_uuid().";
-        return Err(r.unsupported("an identity column", at, hint));
-    }
     r.expect(&["always", "as"])?;
     r.expect_symbol(&Token::LParen)?;
     let expr = r.expr_text()?;

@@ -71,6 +71,7 @@ fn catalog() -> Catalog {
 
 fn context() -> Arc<Context> {
     Arc::new(Context {
+        sequences: Arc::default(),
         catalog: Arc::new(catalog()),
         user: "ann".to_owned(),
         database: "millstream".to_owned(),
