@@ -76,7 +76,7 @@ impl Session {
             .filter(update.filter.clone())
             .column(&target.alias, ROW);
         for (column, value) in target.assignments(&update.assignments)? {
-            parts = parts.expr(value);
+            parts = parts.hidden(value);
             fields.push(target.field(column));
             assigned.push(column);
         }

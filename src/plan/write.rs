@@ -90,6 +90,14 @@ impl Parts {
         self
     }
 
+    /// Puts out an expression under a name that no column has.
+    #[must_use]
+    pub fn hidden(mut self, expr: Expr) -> Parts {
+        let alias = Ident::with_quote('"', format!("__value{}", self.items.len()));
+        self.items.push(SelectItem::ExprWithAlias { expr, alias });
+        self
+    }
+
     /// Puts out a user's select list.
     #[must_use]
     pub fn items(mut self, items: &[SelectItem]) -> Parts {

@@ -1,6 +1,8 @@
 //! Types whose values are OIDs shown as names: `regclass` and its kind.
 
-use datafusion::sql::sqlparser::ast::{DataType, Expr, SelectItem, SetExpr};
+use datafusion::sql::sqlparser::ast::{
+    DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, SelectItem, SetExpr,
+};
 
 use super::rewrite::{call_of, last};
 
@@ -47,7 +49,22 @@ pub(super) fn show(body: &mut SetExpr) {
     }
 }
 
-fn shown(expr: &Expr) -> Option<Expr> {
+/// A sequence has no OID here: `nextval('s'::regclass)` is `nextval('s')`.
+pub(super) fn name_sequence(call: &mut Function) {
+    let of_sequence = last(&call.name)
+        .is_some_and(|name| ["nextval", "currval", "setval"].contains(&name.value.as_str()));
+    if let FunctionArguments::List(list) = &mut call.args
+        && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(first))) = list.args.first_mut()
+        && let Expr::Cast { expr, data_type, .. } = &*first
+        && of_sequence
+        && is_reference_type(data_type)
+    {
+        *first = expr.as_ref().clone();
+    }
+}
+
+/// An OID that a function made of a name, as the name; none for another expression.
+pub(super) fn shown(expr: &Expr) -> Option<Expr> {
     match expr {
         Expr::Nested(inner) => shown(inner),
         Expr::Function(call) => {

@@ -176,6 +176,10 @@ fn before_parts(expr: &mut Expr) -> Option<Expr> {
             let rows = correlate::guarded(outside, Expr::Subquery(query.clone()));
             Some(call_of("coalesce", vec![rows, call_of("make_array", vec![])]))
         }
+        Expr::Function(call) => {
+            reference::name_sequence(call);
+            None
+        }
         Expr::Subquery(query) if prune::query_has_no_rows(query) => Some(Expr::value(Value::Null)),
         Expr::Subquery(query) => {
             if !aggregate(query, "first_value") {
@@ -236,6 +240,9 @@ fn after_parts(expr: &mut Expr) -> Option<Expr> {
         Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
             escape(pattern, escape_char);
             None
+        }
+        Expr::Cast { expr, data_type: DataType::Text, .. } if reference::shown(expr).is_some() => {
+            reference::shown(expr)
         }
         Expr::Cast { expr, data_type: DataType::Text, .. }
             if !matches!(unnested(expr), Expr::Value(_)) =>
