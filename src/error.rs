@@ -50,6 +50,7 @@ sql_states! {
     InvalidDatetimeFormat = "22007",
     DatetimeFieldOverflow = "22008",
     DivisionByZero = "22012",
+    SequenceLimit = "2200H",
     IntervalFieldOverflow = "22015",
     InvalidEscapeSequence = "22025",
     CharacterNotInRepertoire = "22021",

@@ -157,6 +157,7 @@ impl Session {
     ) -> Result<crate::runtime::request::Written> {
         let change = |(table, edit): (ObjectId, Edit)| TableChange { table, kind: edit.kind() };
         let write = Write { changes: edits.into_iter().map(change).collect(), reads: vec![] };
+        self.reserve_numbers().await?;
         let token = self.cancel_token();
         let _sent = token.hold();
         self.shared.runtime.write(write).await

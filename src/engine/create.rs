@@ -10,6 +10,7 @@ use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 
 use super::define::Defining;
 use super::rules::Rules;
+use super::sequence::name_sequences;
 use super::session::Session;
 use crate::catalog::{Change, Object, Source, Table};
 use crate::connector;
@@ -69,7 +70,8 @@ impl Session {
         };
         refuse_watermark(create.definition.watermark.as_ref(), &create.name)?;
         let id = self.shared.catalog().next_id();
-        let table = Table { id, name, definition: create.definition.clone() };
+        let mut table = Table { id, name, definition: create.definition.clone() };
+        name_sequences(&self.shared.catalog(), &mut table);
         check_columns(&table.definition.columns)?;
         let rules = Rules::plan(&self.planner(self.scope()), &table).map_err(Error::unplaced)?;
         rules.check_definition()?;

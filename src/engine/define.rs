@@ -157,7 +157,7 @@ impl Session {
 }
 
 /// Makes a definition durable and true, then shows it to statements.
-async fn commit_definition(
+pub(super) async fn commit_definition(
     shared: &Arc<Shared>,
     defining: Defining,
     catalog: Option<Catalog>,

@@ -78,8 +78,8 @@ impl Session {
             }
             Action::Update(upsert) => self.upsert(&plan.target, *upsert, &rows, arguments).await?,
         };
-        let returning = plan.returning.map(|select| (&plan.target, select));
-        self.answer("INSERT 0", count, written, returning, arguments).await
+        let returning = plan.returning.map(|select| (select, plan.target.given(written)));
+        self.answer("INSERT 0", count, returning, arguments).await
     }
 
     /// The plan of an INSERT, parameters not yet bound.
@@ -140,7 +140,7 @@ fn plan_source(
     if !named {
         *columns = (0..width).collect();
     }
-    refuse_generated(target, columns, &mut query)?;
+    refuse_generated(target, columns, insert.overriding, &mut query)?;
     if let Some(rows) = values_of(&mut query) {
         fill_defaults(rows, |column| target.default(columns[column]))?;
     }
@@ -149,22 +149,35 @@ fn plan_source(
 }
 
 /// Generated columns take nothing but DEFAULT.
-fn refuse_generated(target: &Target, columns: &[usize], query: &mut Query) -> Result<()> {
+fn refuse_generated(
+    target: &Target,
+    columns: &[usize],
+    overriding: bool,
+    query: &mut Query,
+) -> Result<()> {
     let rows = values_of(query);
     for (index, &column) in columns.iter().enumerate() {
         let definition = target.definition(column);
-        if definition.generated.is_none() {
+        let sequence = target.table.definition.sequence(column);
+        let identity = sequence.is_some_and(|sequence| sequence.always && !overriding);
+        if definition.generated.is_none() && !identity {
             continue;
         }
         let only_default = rows.as_ref().is_some_and(|rows| {
             rows.iter().all(|row| row.get(index).is_some_and(|value: &Expr| sql::is_default(value)))
         });
         if !only_default {
-            return Err(Error::new(
-                SqlState::GeneratedAlways,
-                format!("cannot insert a non-DEFAULT value into column \"{}\"", definition.name),
-            )
-            .detail(format!("Column \"{}\" is a generated column.", definition.name)));
+            let name = &definition.name;
+            let message = format!("cannot insert a non-DEFAULT value into column \"{name}\"");
+            let error = Error::new(SqlState::GeneratedAlways, message);
+            return Err(match identity {
+                true => error
+                    .detail(format!(
+                        "Column \"{name}\" is an identity column defined as GENERATED ALWAYS."
+                    ))
+                    .hint("Use OVERRIDING SYSTEM VALUE to override."),
+                false => error.detail(format!("Column \"{name}\" is a generated column.")),
+            });
         }
     }
     Ok(())

@@ -20,12 +20,14 @@ pub mod activity;
 pub mod advisory;
 pub mod cancel;
 pub mod response;
+pub mod sequence;
 pub mod session;
 pub mod settings;
 pub mod system;
 
 mod alter;
 mod arguments;
+mod beside;
 mod block;
 mod by_key;
 mod change;

@@ -44,7 +44,7 @@ impl Rows {
         let mut batches = Vec::with_capacity(self.deltas.len());
         for (index, delta) in self.deltas.iter().enumerate() {
             let batch = if self.numbered {
-                with_numbers(&self.schema, index, delta)?
+                with_numbers(&self.schema, index, &delta.batch)?
             } else {
                 under(&self.schema, &delta.batch)?
             };
@@ -67,6 +67,11 @@ pub(super) fn numbered_schema(schema: &SchemaRef) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
+/// The rows of a batch with their numbers in [`ROW`].
+pub(super) fn numbered(rows: &RecordBatch) -> Result<RecordBatch> {
+    with_numbers(&numbered_schema(&rows.schema()), 0, rows)
+}
+
 /// Number of row `row` of delta `delta`.
 fn number(delta: usize, row: usize) -> i64 {
     (delta as i64) << 32 | row as i64
@@ -87,9 +92,9 @@ fn under(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
 }
 
-fn with_numbers(schema: &SchemaRef, index: usize, delta: &Delta) -> Result<RecordBatch> {
-    let numbers = Int64Array::from_iter_values((0..delta.rows()).map(|row| number(index, row)));
-    let mut columns = delta.batch.columns().to_vec();
+fn with_numbers(schema: &SchemaRef, index: usize, rows: &RecordBatch) -> Result<RecordBatch> {
+    let numbers = Int64Array::from_iter_values((0..rows.num_rows()).map(|row| number(index, row)));
+    let mut columns = rows.columns().to_vec();
     columns.push(Arc::new(numbers));
     Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
 }

@@ -209,6 +209,7 @@ impl Session {
             activity: shared.activity.list(),
             sessions: Arc::clone(&shared.activity),
             locks: Arc::clone(&shared.locks),
+            sequences: Arc::clone(&shared.sequences),
             announcements: Arc::clone(&announcements),
             changes: Arc::clone(&changes),
         };

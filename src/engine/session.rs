@@ -229,7 +229,7 @@ impl Session {
             Statement::Insert(insert) => self.insert(insert, parsed, arguments).await,
             Statement::Update(update) => self.update(update, parsed, arguments).await,
             Statement::Delete(delete) => self.delete(delete, parsed, arguments).await,
-            Statement::Truncate { tables } => self.truncate(tables).await,
+            Statement::Truncate { tables, restart } => self.truncate(tables, *restart).await,
             Statement::Copy(copy) => self.copy(copy, parsed).await,
             Statement::CreateSchema { .. }
             | Statement::CreateTable(_)
@@ -288,6 +288,7 @@ impl Session {
         self.prepared.clear();
         self.cursors.clear();
         self.shared.locks.unlock_all(self.id);
+        self.shared.sequences.forget(self.id);
         self.shared.channels.leave(self.id);
         Ok(Response::done("DISCARD ALL"))
     }

@@ -8,6 +8,7 @@ use parking_lot::{Mutex, RwLock};
 use super::activity::Activity;
 use super::advisory::Locks;
 use super::channel::Channels;
+use super::sequence::Sequences;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::error::Result;
@@ -27,6 +28,8 @@ pub(super) struct Shared {
     pub(super) activity: Arc<Activity>,
     /// Locks that clients agree on among themselves.
     pub(super) locks: Arc<Locks>,
+    /// The numbers of identity columns.
+    pub(super) sequences: Arc<Sequences>,
     /// Who listens to what.
     pub(super) channels: Channels,
     catalog: RwLock<Arc<Catalog>>,
@@ -64,6 +67,7 @@ impl Shared {
             ddl: Arc::default(),
             activity: Arc::default(),
             locks: Arc::default(),
+            sequences: Arc::default(),
             channels: Channels::default(),
             catalog: RwLock::new(Arc::new(catalog)),
             gates: Mutex::default(),
@@ -103,6 +107,7 @@ impl Shared {
         for object in objects {
             self.gates.lock().remove(object);
             self.facts.write().remove(object);
+            self.sequences.dropped(*object);
         }
     }
 }

@@ -29,7 +29,7 @@ pub(super) const STORED: &str = "stored";
 /// Local relation of the rows proposed by an INSERT, numbered.
 pub(super) const EXCLUDED: &str = "excluded";
 /// Local relation of the rows that a statement has written, for RETURNING.
-const WRITTEN: &str = "written";
+pub(super) const WRITTEN: &str = "written";
 
 /// A table being written to, in one statement.
 pub(super) struct Target {
@@ -66,21 +66,19 @@ impl Session {
         Ok(Target { table, alias, rules, planner, stored, excluded, written })
     }
 
-    /// The answer of a write: its tag, or the rows of its RETURNING.
+    /// The answer of a write: its tag, or the rows of its RETURNING over what that reads.
     pub(super) async fn answer(
         &mut self,
         verb: &'static str,
         count: u64,
-        written: RecordBatch,
-        returning: Option<(&Target, Select)>,
+        returning: Option<(Select, Providers)>,
         arguments: &Arguments,
     ) -> Result<Response> {
-        let Some((target, select)) = returning else {
+        let Some((select, given)) = returning else {
             return Ok(Response::done(format!("{verb} {count}")));
         };
         let select = arguments.bind(select)?;
         let schema = Arc::clone(&select.schema);
-        let given = HashMap::from([provider(target.written, written)]);
         let rows = self.run_select(&select, given).await?;
         Ok(Response::Rows { schema, rows, verb, counted: true })
     }
@@ -133,6 +131,11 @@ pub(super) fn provider(id: ObjectId, batch: RecordBatch) -> (ObjectId, Arc<dyn T
 }
 
 impl Target {
+    /// What a RETURNING over the rows written reads.
+    pub(super) fn given(&self, written: RecordBatch) -> Providers {
+        HashMap::from([provider(self.written, written)])
+    }
+
     /// How the statement's queries know a local relation.
     pub(super) fn known<'a>(name: &'a str, alias: &'a str) -> Known<'a> {
         Known { schema: STATEMENT, name, alias }
@@ -214,15 +217,22 @@ impl Target {
                 .at(assignment.position));
             }
             let default = sql::is_default(&assignment.value);
-            if self.definition(column).generated.is_some() {
-                if default {
-                    continue;
-                }
+            let generated = self.definition(column).generated.is_some();
+            let sequence = self.table.definition.sequence(column);
+            let identity = sequence.is_some_and(|sequence| sequence.always);
+            if generated && default {
+                continue;
+            }
+            if generated || identity && !default {
+                let what = match identity {
+                    true => "an identity column defined as GENERATED ALWAYS",
+                    false => "a generated column",
+                };
                 return Err(Error::new(
                     SqlState::GeneratedAlways,
                     format!("column \"{name}\" can only be updated to DEFAULT"),
                 )
-                .detail(format!("Column \"{name}\" is a generated column."))
+                .detail(format!("Column \"{name}\" is {what}."))
                 .at(assignment.position));
             }
             let value = if default { self.default(column)? } else { assignment.value.clone() };

@@ -166,9 +166,14 @@ impl Session {
         let mut written = Ok(());
         if commit && block.has_changes() {
             let write = block.into_write();
-            let token = self.cancel_token();
-            let _sent = token.hold();
-            written = self.shared.runtime.write(write).await.map(|_| ());
+            written = match self.reserve_numbers().await {
+                Ok(()) => {
+                    let token = self.cancel_token();
+                    let _sent = token.hold();
+                    self.shared.runtime.write(write).await.map(|_| ())
+                }
+                Err(error) => Err(error),
+            };
         }
         let committed = commit && written.is_ok();
         self.settings.end(committed);

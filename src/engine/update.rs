@@ -9,6 +9,7 @@ use arrow::compute::{concat_batches, take, take_record_batch};
 use arrow::datatypes::Int64Type;
 
 use super::arguments::Arguments;
+use super::beside::Beside;
 use super::change::{ATTEMPTS, replace, rows_at};
 use super::collections::{Edit, Position};
 use super::keys::{duplicate_key, same_key};
@@ -20,7 +21,7 @@ use crate::error::{Error, Result, SqlState};
 use crate::plan::Select;
 use crate::plan::write::Parts;
 use crate::sql::Parsed;
-use crate::sql::statement::{Delete, Name, SelectItem, TableWithJoins, Update};
+use crate::sql::statement::{Delete, Name, SelectItem, TableWithJoins, Update, With};
 use crate::types::Delta;
 
 /// A planned UPDATE or DELETE.
@@ -30,6 +31,8 @@ pub(super) struct ChangePlan {
     pub(super) select: Select,
     /// Columns assigned, by index; `None` for DELETE.
     assigned: Option<Vec<usize>>,
+    /// What `returning` reads beside the rows written, if anything: the last values of `select`.
+    beside: Option<Beside>,
     pub(super) returning: Option<Select>,
 }
 
@@ -63,7 +66,9 @@ impl Session {
     ) -> Result<ChangePlan> {
         let target = self.target(&update.table, update.alias.as_ref())?;
         target.refuse_append_only("UPDATE")?;
-        refuse_returning(update.returning.as_ref(), &update.from)?;
+        let read =
+            Read { with: &update.with, from: &update.from, items: update.returning.as_ref() };
+        let (beside, returning) = self.plan_returning(&target, &read, parsed, arguments)?;
         let (mut assigned, mut fields) = (vec![], vec![number_field()]);
         let mut parts = Parts::from(Target::known(STORED, &target.alias))?
             .with(update.with.clone())
@@ -71,15 +76,18 @@ impl Session {
             .filter(update.filter.clone())
             .column(&target.alias, ROW);
         for (column, value) in target.assignments(&update.assignments)? {
-            parts = parts.expr(value);
+            parts = parts.hidden(value);
             fields.push(target.field(column));
             assigned.push(column);
+        }
+        if let Some(beside) = &beside {
+            parts = parts.items(&beside.items());
+            fields.extend(beside.columns().map(Arc::clone));
         }
         let query = parts.query()?;
         let select =
             target.planner.query_into(&query, &parsed.message, &arguments.types, &fields)?;
-        let returning = target.returning(update.returning.as_ref(), parsed, arguments)?;
-        Ok(ChangePlan { target, select, assigned: Some(assigned), returning })
+        Ok(ChangePlan { target, select, assigned: Some(assigned), beside, returning })
     }
 
     /// DELETE.
@@ -103,16 +111,38 @@ impl Session {
     ) -> Result<ChangePlan> {
         let target = self.target(&delete.table, delete.alias.as_ref())?;
         target.refuse_append_only("DELETE")?;
-        refuse_returning(delete.returning.as_ref(), &delete.using)?;
+        let read =
+            Read { with: &delete.with, from: &delete.using, items: delete.returning.as_ref() };
+        let (beside, returning) = self.plan_returning(&target, &read, parsed, arguments)?;
         let query = Parts::from(Target::known(STORED, &target.alias))?
             .with(delete.with.clone())
             .and_from_all(&delete.using)
             .filter(delete.filter.clone())
             .column(&target.alias, ROW)
+            .items(&beside.as_ref().map(Beside::items).unwrap_or_default())
             .query()?;
         let select = target.planner.query(&query, &parsed.message, &arguments.types)?;
-        let returning = target.returning(delete.returning.as_ref(), parsed, arguments)?;
-        Ok(ChangePlan { target, select, assigned: None, returning })
+        Ok(ChangePlan { target, select, assigned: None, beside, returning })
+    }
+
+    /// The plan of RETURNING, and what that reads of FROM or USING.
+    fn plan_returning(
+        &self,
+        target: &Target,
+        read: &Read<'_>,
+        parsed: &Parsed,
+        arguments: &Arguments,
+    ) -> Result<(Option<Beside>, Option<Select>)> {
+        let Read { with, from, items } = read;
+        match items {
+            Some(items) if !from.is_empty() => {
+                let mut beside = self.beside(target, with.as_ref(), from, parsed, arguments)?;
+                let select =
+                    self.returning_beside(target, &mut beside, items, parsed, arguments)?;
+                Ok((Some(beside), Some(select)))
+            }
+            items => Ok((None, target.returning(*items, parsed, arguments)?)),
+        }
     }
 
     /// Runs a planned change. Outside of a block it is computed again if a concurrent statement has
@@ -132,21 +162,30 @@ impl Session {
             let found = self.collect(&select, given).await?;
             let (old, values) = distinct(&concat_batches(&found_schema(&select), &found)?)?;
             let count: i64 = old.iter().map(|&(delta, row)| stored[delta].weight(row)).sum();
+            let times = times(&stored, &old);
+            let width = plan.assigned.as_ref().map_or(0, Vec::len);
             let (edit, written) = match &plan.assigned {
                 None => {
                     let gone = plan.target.cast_rows(&stored, &old)?;
                     let none = RecordBatch::new_empty(gone.schema());
-                    (replace(&stored, old, none)?, gone)
+                    (replace(&stored, old, none)?, take_record_batch(&gone, &times)?)
                 }
-                Some(assigned) => updated(&plan.target, &stored, old, &values, assigned)?,
+                Some(assigned) => {
+                    updated(&plan.target, &stored, old, &values[..width], assigned, &times)?
+                }
             };
             let edit = if looked_up { edit.by_key() } else { edit };
             let again =
                 if count == 0 { false } else { self.keep_or_send(vec![(table, edit)]).await? };
             if !again {
-                let returning = plan.returning.map(|select| (&plan.target, select));
-                let count = count.unsigned_abs();
-                return self.answer(verb, count, written, returning, arguments).await;
+                let beside = values[width..].iter().map(|value| Ok(take(value, &times, None)?));
+                let beside = beside.collect::<Result<Vec<_>>>()?;
+                let given = match &plan.beside {
+                    Some(of) => of.given(&written, &beside)?,
+                    None => plan.target.given(written),
+                };
+                let returning = plan.returning.map(|select| (select, given));
+                return self.answer(verb, count.unsigned_abs(), returning, arguments).await;
             }
         }
         Err(Error::new(
@@ -156,15 +195,21 @@ impl Session {
     }
 
     /// TRUNCATE.
-    pub(super) async fn truncate(&mut self, tables: &[Name]) -> Result<Response> {
+    pub(super) async fn truncate(&mut self, tables: &[Name], restart: bool) -> Result<Response> {
         self.refuse_read_only("TRUNCATE TABLE")?;
-        let mut edits = Vec::with_capacity(tables.len());
+        let (mut edits, mut restarted) = (Vec::with_capacity(tables.len()), vec![]);
         for name in tables {
             let target = self.target(name, None)?;
             target.refuse_append_only("TRUNCATE")?;
+            if restart {
+                restarted.push((target.table.id, target.table.definition.sequences.clone()));
+            }
             edits.push((target.table.id, Edit::Truncate));
         }
         self.keep_or_send(edits).await?;
+        for (table, sequences) in restarted {
+            self.shared.sequences.restart(table, &sequences);
+        }
         Ok(Response::done("TRUNCATE TABLE"))
     }
 }
@@ -173,12 +218,21 @@ fn found_schema(select: &Select) -> arrow::datatypes::SchemaRef {
     Arc::clone(&select.schema)
 }
 
-fn refuse_returning(returning: Option<&Vec<SelectItem>>, others: &[TableWithJoins]) -> Result<()> {
-    if returning.is_some() && !others.is_empty() {
-        return Err(Error::unsupported("RETURNING together with FROM or USING")
-            .hint("Use a subquery in WHERE instead of FROM or USING."));
-    }
-    Ok(())
+/// What a RETURNING may read.
+struct Read<'a> {
+    with: &'a Option<With>,
+    from: &'a [TableWithJoins],
+    items: Option<&'a Vec<SelectItem>>,
+}
+
+/// The numbers of the rows at `old`, each as often as it is stored.
+fn times(stored: &[Delta], old: &[Position]) -> UInt32Array {
+    let each = old.iter().enumerate().flat_map(|(row, &(delta, at))| {
+        let row = u32::try_from(row).expect("a batch has fewer than 2^32 rows");
+        let weight = usize::try_from(stored[delta].weight(at)).unwrap_or(0);
+        std::iter::repeat_n(row, weight)
+    });
+    each.collect()
 }
 
 /// The rows found, each once (a row may match several rows of FROM: the first one counts), and the
@@ -198,13 +252,14 @@ pub(super) fn distinct(found: &RecordBatch) -> Result<(Vec<Position>, Vec<ArrayR
     Ok((positions, values.collect::<Result<_>>()?))
 }
 
-/// The change of an UPDATE, and the new rows.
+/// The change of an UPDATE, and the new rows: those of `old`, so many `times`.
 fn updated(
     target: &Target,
     stored: &[Delta],
     old: Vec<Position>,
     values: &[ArrayRef],
     assigned: &[usize],
+    times: &UInt32Array,
 ) -> Result<(Edit, RecordBatch)> {
     let before = target.cast_rows(stored, &old)?;
     let mut columns = before.columns().to_vec();
@@ -217,12 +272,7 @@ fn updated(
         check_keys(target, stored, &old, &new)?;
     }
     // A row stored several times stays as often as it was.
-    let times = old.iter().enumerate().flat_map(|(row, &(delta, at))| {
-        let row = u32::try_from(row).expect("a batch has fewer than 2^32 rows");
-        let weight = usize::try_from(stored[delta].weight(at)).unwrap_or(0);
-        std::iter::repeat_n(row, weight)
-    });
-    let new = take_record_batch(&new, &times.collect::<UInt32Array>())?;
+    let new = take_record_batch(&new, times)?;
     Ok((replace(stored, old, new.clone())?, new))
 }
 

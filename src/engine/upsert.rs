@@ -1,16 +1,14 @@
 //! INSERT … ON CONFLICT DO UPDATE: new rows go in, existing ones are changed by expressions over the
 //! stored row and the one that was to be inserted (`excluded`).
 
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt32Array};
+use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 
 use super::arguments::Arguments;
 use super::change::{ATTEMPTS, fresh, replace};
 use super::collections::{Edit, Position};
 use super::keys::{SameKey, same_key};
-use super::rows::{ROW, numbered_schema};
+use super::rows::{ROW, numbered};
 use super::session::Session;
 use super::target::{EXCLUDED, STORED, Target, number_field, provider};
 use super::update::distinct;
@@ -147,12 +145,4 @@ fn refuse_twice(same: &SameKey) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-/// The rows with their numbers.
-fn numbered(rows: &RecordBatch) -> Result<RecordBatch> {
-    let count = i64::try_from(rows.num_rows()).unwrap_or(i64::MAX);
-    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..count));
-    let columns = [rows.columns(), &[numbers]].concat();
-    Ok(RecordBatch::try_new(numbered_schema(&rows.schema()), columns)?)
 }

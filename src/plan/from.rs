@@ -8,8 +8,10 @@ use datafusion::common::{
 use datafusion::logical_expr::planner::{
     PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
 };
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::sqlparser::ast::{self, TableAlias, TableFactor};
+
+use itertools::izip;
 
 use super::function::ordinals_function;
 use super::syntax::{LONG_SERIES, distinct};
@@ -147,11 +149,23 @@ fn unnest(
 }
 
 fn rows(arrays: Vec<Expr>, names: Vec<String>) -> DataFusionResult<LogicalPlan> {
+    let empty = DFSchema::empty();
+    let field = |array: &Expr| match array.get_type(&empty)? {
+        DataType::List(item) if !item.metadata().is_empty() => Ok(Some(item)),
+        _ => Ok(None),
+    };
+    let fields = arrays.iter().map(field).collect::<DataFusionResult<Vec<_>>>()?;
     let plain: Vec<String> = (0..arrays.len()).map(|number| format!("__array{number}")).collect();
     let columns = itertools::zip_eq(arrays, &plain).map(|(array, name)| array.alias(name));
     let unnested = plain.iter().map(Column::from_name).collect();
-    let output = itertools::zip_eq(&plain, names)
-        .map(|(column, name)| Expr::Column(Column::from_name(column)).alias(name));
+    let output = izip!(&plain, names, fields).map(|(column, name, field)| {
+        let element = Expr::Column(Column::from_name(column));
+        // What its type alone does not say of an element is lost on the way.
+        match field {
+            Some(field) => Expr::Cast(Cast { expr: Box::new(element), field }).alias(name),
+            None => element.alias(name),
+        }
+    });
     LogicalPlanBuilder::empty(true)
         .project(columns.collect::<Vec<_>>())?
         .unnest_columns_with_options(

@@ -15,6 +15,7 @@ use super::analyze::settled;
 use super::function::{
     ArithmeticOp, arithmetic, decimal_of, extract, is_integer, power_function, scalar,
 };
+use super::json_operator;
 use super::typing::length;
 use super::undefined::{ambiguous_operator, undefined_operator};
 use crate::error::{Error, Result, SqlState};
@@ -33,6 +34,9 @@ impl ExprPlanner for OperatorPlanner {
         let RawBinaryExpr { op, left, right } = expr;
         // A column's place is the nearest known to an operator's.
         let spans = [&left, &right].into_iter().find_map(|operand| operand.spans()?.first());
+        if let Some(call) = json_operator::resolve(&op, &left, &right, schema)? {
+            return Ok(PlannerResult::Planned(call));
+        }
         let resolved = Operands::new(left, right, schema).and_then(|both| resolve(op, both));
         resolved.map_err(|error| match spans {
             Some(span) => {
@@ -286,6 +290,16 @@ fn power(mut operands: Operands) -> Result<PlannerResult<RawBinaryExpr>> {
 
 fn comparison(op: BinaryOperator, mut operands: Operands) -> Result<PlannerResult<RawBinaryExpr>> {
     let (left, right) = operands.unify()?;
+    if left.is_list() && right.is_list() {
+        let function = match op {
+            BinaryOperator::Lt => "array_lt",
+            BinaryOperator::LtEq => "array_le",
+            BinaryOperator::Gt => "array_gt",
+            BinaryOperator::GtEq => "array_ge",
+            _ => return Ok(operands.original(op)),
+        };
+        return Ok(operands.function(function));
+    }
     let common = match (&left, &right) {
         (one, other) if one == other || one.is_nested() || other.is_nested() => None,
         (DataType::Null, _) | (_, DataType::Null) => None,

@@ -45,7 +45,7 @@ use super::type_name::SqlTypes;
 use super::view::{ViewPlan, unique_columns};
 use super::window::WindowPlanner;
 use super::{
-    assign, check, error, function, grouping_set, guarded_rule, logical, origin, prune,
+    assign, check, error, function, grouping_set, guarded_rule, logical, origin, prune, recursion,
     set_operation, subquery, syntax, window, with_ties, zone,
 };
 use crate::error::{Error, Result, SqlState};
@@ -269,6 +269,8 @@ impl Planner {
         let plan = planner
             .sql_statement_to_plan_with_context(statement, &mut context)
             .map_err(|error| error::located(error, text))?;
+        recursion::check(&plan)?;
+        let plan = recursion::pinned(plan)?;
         let plan = subquery::values(set_operation::counted(plan)?)?;
         let plan = subquery::predicates(grouping_set::by_columns(plan)?)?;
         let row_number = self.row_number();

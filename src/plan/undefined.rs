@@ -8,14 +8,16 @@ use crate::error::{Error, SqlState};
 
 /// `42883` for an operator that does not take these operands.
 pub(super) fn undefined_operator(op: &BinaryOperator, left: &DataType, right: &DataType) -> Error {
-    Error::new(
-        SqlState::UndefinedFunction,
-        format!("operator does not exist: {} {op} {}", sql_name(left), sql_name(right)),
-    )
-    .hint(
-        "No operator matches the given name and argument types. You might need to add explicit \
+    undefined_between(op, &sql_name(left), &sql_name(right))
+}
+
+/// The same by the names of their types.
+pub(super) fn undefined_between(op: &BinaryOperator, left: &str, right: &str) -> Error {
+    Error::new(SqlState::UndefinedFunction, format!("operator does not exist: {left} {op} {right}"))
+        .hint(
+            "No operator matches the given name and argument types. You might need to add explicit \
          type casts.",
-    )
+        )
 }
 
 /// `42725`: an operand of unknown type might be of several.
@@ -34,7 +36,11 @@ pub(super) fn ambiguous_operator(
 
 /// `42883` for a function that does not take these arguments.
 pub(crate) fn undefined_function(name: &str, types: &[DataType]) -> Error {
-    let types: Vec<String> = types.iter().map(sql_name).collect();
+    undefined_call(name, &types.iter().map(sql_name).collect::<Vec<_>>())
+}
+
+/// The same by the names of their types.
+pub(crate) fn undefined_call(name: &str, types: &[String]) -> Error {
     Error::new(
         SqlState::UndefinedFunction,
         format!("function {name}({}) does not exist", types.join(", ")),

@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::syntax;
 use crate::error::{Error, Result};
 use crate::sql::is_default;
 use crate::types::name::quote;
@@ -23,6 +24,12 @@ pub struct Known<'a> {
     pub name: &'a str,
     /// Its name in expressions.
     pub alias: &'a str,
+}
+
+/// The names by which expressions know the relations of a FROM.
+#[must_use]
+pub fn relation_names(from: &[TableWithJoins]) -> Vec<String> {
+    syntax::relation_names(from)
 }
 
 /// What a query computes: `SELECT items FROM relations WHERE filter`.
@@ -80,6 +87,14 @@ impl Parts {
     #[must_use]
     pub fn expr(mut self, expr: Expr) -> Parts {
         self.items.push(SelectItem::UnnamedExpr(expr));
+        self
+    }
+
+    /// Puts out an expression under a name that no column has.
+    #[must_use]
+    pub fn hidden(mut self, expr: Expr) -> Parts {
+        let alias = Ident::with_quote('"', format!("__value{}", self.items.len()));
+        self.items.push(SelectItem::ExprWithAlias { expr, alias });
         self
     }
 

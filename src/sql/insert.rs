@@ -20,8 +20,9 @@ pub(super) fn insert(r: &mut Reader<'_>, with: Option<With>) -> Result<Statement
         vec![]
     };
     let at = r.position();
+    let overriding = r.take(&["overriding", "system", "value"]);
     if r.at(&["overriding"]) {
-        return Err(r.unsupported("OVERRIDING", at, "There are no identity columns."));
+        return Err(r.unsupported("OVERRIDING USER VALUE", at, "Leave the column out."));
     }
     let source = if r.take(&["default", "values"]) {
         None
@@ -41,6 +42,7 @@ pub(super) fn insert(r: &mut Reader<'_>, with: Option<With>) -> Result<Statement
         table,
         alias,
         columns,
+        overriding,
         source,
         on_conflict,
         returning,

@@ -11,6 +11,7 @@ mod create;
 mod cursor;
 mod dialect;
 mod explain;
+mod identity;
 mod insert;
 mod parse;
 pub mod position;

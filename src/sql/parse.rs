@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{Query, SetExpr, With};
 use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError};
+use datafusion::sql::sqlparser::tokenizer::{
+    Span, Token, TokenWithSpan, Tokenizer, TokenizerError,
+};
 
 use super::dialect::{MillstreamDialect, is};
 use super::reader::{self, Reader};
@@ -63,7 +65,23 @@ fn tokens(text: &str, positions: &Positions) -> Result<Vec<TokenWithSpan>> {
         .tokenize_with_location()
         .map_err(|error| lexical_error(text, positions, &error))?;
     check_size(&tokens, positions)?;
-    Ok(tokens)
+    Ok(tokens.into_iter().flat_map(sign_apart).collect())
+}
+
+/// `->-` and `->>-` as two tokens: no such operator ends in a sign.
+fn sign_apart(token: TokenWithSpan) -> Vec<TokenWithSpan> {
+    let arrow = match &token.token {
+        Token::CustomBinaryOperator(text) if text == "->-" => Token::Arrow,
+        Token::CustomBinaryOperator(text) if text == "->>-" => Token::LongArrow,
+        _ => return vec![token],
+    };
+    let Span { start, end } = token.span;
+    let mut between = end;
+    between.column = end.column.saturating_sub(1);
+    vec![
+        TokenWithSpan { token: arrow, span: Span { start, end: between } },
+        TokenWithSpan { token: Token::Minus, span: Span { start: between, end } },
+    ]
 }
 
 /// An unterminated string or comment, in Postgres' words.

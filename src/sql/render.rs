@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::types::QualifiedName;
 use crate::types::definition::{
-    Column, ConflictPolicy, ObjectKind, OnError, Options, Retain, SourceDefinition,
+    Column, ConflictPolicy, ObjectKind, OnError, Options, Retain, Sequence, SourceDefinition,
     TableDefinition, ViewDefinition, Watermark,
 };
 use crate::types::name::{quote, quote_literal};
@@ -13,7 +13,11 @@ use crate::types::name::{quote, quote_literal};
 /// `CREATE TABLE …`
 #[must_use]
 pub fn table(name: &QualifiedName, table: &TableDefinition) -> String {
-    let mut elements: Vec<String> = table.columns.iter().map(column).collect();
+    let numbered = |(index, of): (usize, &Column)| match table.sequence(index) {
+        Some(sequence) => identity(of, sequence),
+        None => column(of),
+    };
+    let mut elements: Vec<String> = table.columns.iter().enumerate().map(numbered).collect();
     if !table.primary_key.is_empty() {
         let key: Vec<_> =
             table.primary_key.iter().map(|index| quote(&table.columns[*index].name)).collect();
@@ -101,6 +105,17 @@ fn column(column: &Column) -> String {
     }
     if column.not_null {
         text.push_str(" NOT NULL");
+    }
+    text
+}
+
+/// An identity column; its default is made of it.
+fn identity(of: &Column, sequence: &Sequence) -> String {
+    let mut text = column(&Column { default: None, not_null: false, ..of.clone() });
+    let when = if sequence.always { "ALWAYS" } else { "BY DEFAULT" };
+    let _ = write!(text, " GENERATED {when} AS IDENTITY");
+    if (sequence.start, sequence.step) != (1, 1) {
+        let _ = write!(text, " (START WITH {} INCREMENT BY {})", sequence.start, sequence.step);
     }
     text
 }

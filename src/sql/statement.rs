@@ -32,6 +32,8 @@ pub enum Statement {
     Truncate {
         /// The tables.
         tables: Vec<Name>,
+        /// `RESTART IDENTITY`
+        restart: bool,
     },
     /// `COPY`
     Copy(Box<Copy>),
@@ -176,6 +178,8 @@ pub struct Insert {
     pub alias: Option<String>,
     /// Columns named, with their positions; empty for all in order.
     pub columns: Vec<(String, usize)>,
+    /// `OVERRIDING SYSTEM VALUE`: identity columns take the values given.
+    pub overriding: bool,
     /// The rows; `None` for `DEFAULT VALUES`. In a bare `VALUES` list an unquoted identifier
     /// `default` stands for `DEFAULT` (see [`super::is_default`]).
     pub source: Option<Box<Query>>,

@@ -8,9 +8,11 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use super::reader::Reader;
 use super::statement::{Create, CreateTableAs, Name, Statement};
 use super::visit;
-use super::{refuse, types};
+use super::{identity, refuse, types};
 use crate::error::{Error, Result, SqlState};
-use crate::types::definition::{Check, Column, ConflictPolicy, Retain, TableDefinition, Watermark};
+use crate::types::definition::{
+    Check, Column, ConflictPolicy, Retain, Sequence, TableDefinition, Watermark,
+};
 
 /// Reads what follows `TABLE`.
 pub(super) fn create_table(r: &mut Reader<'_>) -> Result<Statement> {
@@ -182,6 +184,8 @@ pub(super) struct Elements {
     pub(super) key_position: Option<usize>,
     /// Checks: given name, made-up name, expression.
     checks: Vec<(Option<String>, String, String)>,
+    /// The numbers of identity columns.
+    sequences: Vec<Sequence>,
     /// The watermark: column, its position, expression, idle timeout.
     watermark: Option<(String, usize, String, Option<i64>)>,
 }
@@ -293,10 +297,24 @@ impl Elements {
             let hint = "Write: name type GENERATED ALWAYS AS (expression) STORED.";
             return Err(r.unsupported("a computed column without a type", r.position(), hint));
         }
-        let column = Column::new(name, types::data_type(r)?);
-        self.columns.push(column);
-        while self.column_constraint(r, table)? {}
+        let serial = identity::serial(r);
+        let numbered = serial.is_some();
+        let sql_type = serial.map_or_else(|| types::data_type(r), Ok)?;
+        if numbered {
+            self.sequences.push(identity::sequence(self.columns.len()));
+        }
+        self.columns.push(Column { not_null: numbered, ..Column::new(name, sql_type) });
+        let mut declared = None;
+        while self.column_constraint(r, table, &mut declared)? {}
         let column = self.columns.last().expect("just pushed");
+        let numbers = self.sequences.iter().filter(|s| s.column + 1 == self.columns.len()).count();
+        if numbers + usize::from(column.default.is_some()) > 1 {
+            let name = &column.name;
+            let message = format!(
+                "both default and identity specified for column \"{name}\" of table \"{table}\""
+            );
+            return Err(Error::syntax(message).at(at));
+        }
         if column.default.is_some() && column.generated.is_some() {
             return Err(Error::syntax(format!(
                 "both default and generation expression specified for column \"{}\" of table \"{table}\"",
@@ -308,17 +326,34 @@ impl Elements {
     }
 
     /// Reads one constraint of the last column, if one follows.
-    fn column_constraint(&mut self, r: &mut Reader<'_>, table: &str) -> Result<bool> {
+    /// `declared` is what those before it say about nulls.
+    fn column_constraint(
+        &mut self,
+        r: &mut Reader<'_>,
+        table: &str,
+        declared: &mut Option<bool>,
+    ) -> Result<bool> {
         let at = r.position();
         let named = r.take(&["constraint"]);
         let constraint = if named { Some(r.identifier()?) } else { None };
+        let last = self.columns.len().saturating_sub(1);
+        let sequence = identity::identity(r, last)?;
         let column = self.columns.last_mut().expect("constraints follow their column");
-        if r.take(&["not", "null"]) {
-            column.not_null = true;
-        } else if r.take(&["null"]) {
-            column.not_null = false;
+        if let Some(nullable) = nullability(r) {
+            if declared.is_some_and(|declared| declared != nullable) {
+                let name = &column.name;
+                return Err(Error::syntax(format!(
+                    "conflicting NULL/NOT NULL declarations for column \"{name}\" of table \"{table}\""
+                ))
+                .at(at));
+            }
+            *declared = Some(nullable);
+            column.not_null = !nullable;
         } else if r.take(&["default"]) {
             column.default = Some(r.expr_text()?);
+        } else if let Some(sequence) = sequence {
+            column.not_null = true;
+            self.sequences.push(sequence);
         } else if r.take(&["generated"]) {
             column.generated = Some(generated(r)?);
         } else if r.take(&["primary", "key"]) {
@@ -374,6 +409,7 @@ impl Elements {
             primary_key_name,
             checks,
             watermark,
+            sequences: self.sequences,
             ..TableDefinition::default()
         })
     }
@@ -382,6 +418,7 @@ impl Elements {
     pub(super) fn constrained(&self) -> bool {
         self.key.is_some()
             || !self.checks.is_empty()
+            || !self.sequences.is_empty()
             || self.columns.iter().any(|column| column.default.is_some())
     }
 }
@@ -412,13 +449,13 @@ fn named_checks(
     Ok(checks.into_iter().map(name_of).collect())
 }
 
+/// Reads `[NOT] NULL`: whether nulls are allowed.
+fn nullability(r: &mut Reader<'_>) -> Option<bool> {
+    if r.take(&["not", "null"]) { Some(false) } else { r.take(&["null"]).then_some(true) }
+}
+
 /// `ALWAYS AS (expr) STORED`.
 fn generated(r: &mut Reader<'_>) -> Result<String> {
-    let at = r.position();
-    if r.at(&["by", "default"]) || r.at(&["always", "as", "identity"]) {
-        let hint = "Give the value yourself, or use uuid DEFAULT gen_random_uuid().";
-        return Err(r.unsupported("an identity column", at, hint));
-    }
     r.expect(&["always", "as"])?;
     r.expect_symbol(&Token::LParen)?;
     let expr = r.expr_text()?;

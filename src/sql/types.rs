@@ -198,11 +198,6 @@ fn custom(name: &str, modifiers: &[String]) -> Result<SqlType> {
         ("timestamp_ltz", [digits]) => {
             return Ok(SqlType::Timestamptz(second_digits(digits.parse().ok())?));
         }
-        ("serial" | "bigserial" | "smallserial" | "serial2" | "serial4" | "serial8", _) => {
-            return Err(Error::unsupported(format!("type {name}")).hint(
-                "Use bigint and give the value yourself, or uuid DEFAULT gen_random_uuid().",
-            ));
-        }
         _ => {}
     }
     Err(unknown(name))

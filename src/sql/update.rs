@@ -40,10 +40,10 @@ pub(super) fn truncate(r: &mut Reader<'_>) -> Result<Statement> {
     r.take(&["only"]);
     let tables = r.list(Reader::name)?;
     r.take(&["continue", "identity"]);
-    r.take(&["restart", "identity"]);
+    let restart = r.take(&["restart", "identity"]);
     // There are no foreign keys that it would follow.
     r.take_any(&["cascade", "restrict"]);
-    Ok(Statement::Truncate { tables })
+    Ok(Statement::Truncate { tables, restart })
 }
 
 /// The table written to and its alias; `next` is the word that may follow instead of an alias.

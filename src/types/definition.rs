@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
-use super::SqlType;
+use super::{QualifiedName, SqlType};
 
 /// Kinds of catalog objects.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -88,6 +88,23 @@ pub struct Check {
     pub expr: String,
 }
 
+/// The numbers of an identity column.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Sequence {
+    /// Its name, made up as Postgres does (`t_id_seq`); empty until the table is created.
+    pub name: QualifiedName,
+    /// The column that it numbers.
+    pub column: usize,
+    /// `GENERATED ALWAYS`: the column takes no other numbers.
+    pub always: bool,
+    /// The first number.
+    pub start: i64,
+    /// From a number to the next one.
+    pub step: i64,
+    /// The last number that may have been handed out.
+    pub reserved: Option<i64>,
+}
+
 /// What an insertion does where the primary key exists already, unless the `INSERT` says itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum ConflictPolicy {
@@ -128,7 +145,7 @@ pub type Options = Vec<(String, String)>;
 /// What `CREATE TABLE` defines.
 ///
 /// # Invariants
-/// 1. Indexes in `primary_key`, `version_column` and `watermark` are valid in `columns`.
+/// 1. Indexes in `primary_key`, `version_column`, `watermark` and `sequences` are valid in `columns`.
 /// 2. `conflict` is `Error` and `version_column` is `None` if there is no primary key.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct TableDefinition {
@@ -150,6 +167,17 @@ pub struct TableDefinition {
     pub watermark: Option<Watermark>,
     /// Retention of the log.
     pub retain: Option<Retain>,
+    /// The numbers of identity columns.
+    #[serde(default)]
+    pub sequences: Vec<Sequence>,
+}
+
+impl TableDefinition {
+    /// The numbers of the column at `column`, if it is an identity column.
+    #[must_use]
+    pub fn sequence(&self, column: usize) -> Option<&Sequence> {
+        self.sequences.iter().find(|sequence| sequence.column == column)
+    }
 }
 
 /// One item of `INCLUDE`: a piece of metadata as a column.

@@ -4,6 +4,7 @@ pub mod binary;
 pub mod definition;
 pub mod delta;
 pub mod id;
+pub mod json;
 pub mod key;
 pub mod name;
 pub mod pg_type;

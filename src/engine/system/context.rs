@@ -9,6 +9,7 @@ use crate::engine::activity::{Activity, SessionInfo};
 use crate::engine::advisory::Locks;
 use crate::engine::channel::Action;
 use crate::engine::cursor::CursorInfo;
+use crate::engine::sequence::Sequences;
 use crate::engine::statements::Statements;
 
 /// Changes of settings: name, value, whether for the transaction only.
@@ -42,6 +43,8 @@ pub struct Context {
     pub sessions: Arc<Activity>,
     /// The advisory locks of all sessions.
     pub locks: Arc<Locks>,
+    /// Where sequences stand.
+    pub sequences: Arc<Sequences>,
     /// What `pg_notify` is to say when the statement has run.
     pub announcements: Announcements,
     /// What `set_config` is to change when the statement has run.

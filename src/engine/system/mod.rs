@@ -21,6 +21,7 @@ mod naming;
 mod objects;
 mod prune;
 mod query;
+mod reference;
 mod relation;
 mod rewrite;
 mod table;

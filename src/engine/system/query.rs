@@ -24,7 +24,7 @@ use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{self, Expr, ObjectName, Query, Visit, Visitor};
 
 use super::context::Context;
-use super::{function, kind, layout, naming, rewrite, table};
+use super::{function, kind, layout, naming, reference, rewrite, table};
 use crate::error::{Error, Result};
 use crate::plan::function::of_catalogs;
 use crate::plan::{Select, parameter_types};
@@ -104,7 +104,7 @@ impl Visitor for Names {
                 };
             }
             Expr::Cast { data_type, .. } => {
-                self.calls_system |= rewrite::is_reference_type(data_type);
+                self.calls_system |= reference::is_reference_type(data_type);
             }
             _ => {}
         }

@@ -28,6 +28,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use arrow::datatypes::Field;
 
+use super::reference::{self, reference_function};
 use super::{call, correlate, layout, naming, prune};
 use crate::sql::visit::WalkMut;
 use crate::types::pg_type;
@@ -35,27 +36,7 @@ use crate::types::pg_type;
 /// Rewrites a query over system relations.
 pub(super) fn rewrite(query: &mut Query) {
     let _complete = query.visit(&mut WalkMut(&mut Rewriter));
-}
-
-/// Whether a type is one whose values are OIDs shown as names.
-pub(super) fn is_reference_type(data_type: &DataType) -> bool {
-    reference_function(data_type).is_some()
-}
-
-/// `regclass` → `__regclass`, and its kind.
-fn reference_function(data_type: &DataType) -> Option<&'static str> {
-    if matches!(data_type, DataType::Regclass) {
-        return Some("__regclass");
-    }
-    let DataType::Custom(name, _) = data_type else { return None };
-    match last(name)?.value.to_lowercase().as_str() {
-        "regclass" => Some("__regclass"),
-        "regtype" => Some("__regtype"),
-        "regproc" | "regprocedure" => Some("__regproc"),
-        "regnamespace" => Some("__regnamespace"),
-        "regrole" => Some("__regrole"),
-        _ => None,
-    }
+    reference::show(&mut query.body);
 }
 
 /// The field of a type that DataFusion does not have: `oid`, `name`, and arrays of them.
@@ -195,6 +176,10 @@ fn before_parts(expr: &mut Expr) -> Option<Expr> {
             let rows = correlate::guarded(outside, Expr::Subquery(query.clone()));
             Some(call_of("coalesce", vec![rows, call_of("make_array", vec![])]))
         }
+        Expr::Function(call) => {
+            reference::name_sequence(call);
+            None
+        }
         Expr::Subquery(query) if prune::query_has_no_rows(query) => Some(Expr::value(Value::Null)),
         Expr::Subquery(query) => {
             if !aggregate(query, "first_value") {
@@ -255,6 +240,9 @@ fn after_parts(expr: &mut Expr) -> Option<Expr> {
         Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
             escape(pattern, escape_char);
             None
+        }
+        Expr::Cast { expr, data_type: DataType::Text, .. } if reference::shown(expr).is_some() => {
+            reference::shown(expr)
         }
         Expr::Cast { expr, data_type: DataType::Text, .. }
             if !matches!(unnested(expr), Expr::Value(_)) =>

@@ -71,6 +71,7 @@ fn catalog() -> Catalog {
 
 fn context() -> Arc<Context> {
     Arc::new(Context {
+        sequences: Arc::default(),
         catalog: Arc::new(catalog()),
         user: "ann".to_owned(),
         database: "millstream".to_owned(),
@@ -148,7 +149,7 @@ const ANSWERS: &[(&str, &[&str])] = &[
     ),
     (
         "SELECT 't'::regclass::oid, 16402::regclass, 'public.t'::regclass",
-        &["oid|regclass|regclass", "16388|m|16388"],
+        &["oid|regclass|regclass", "16388|m|t"],
     ),
     (
         "SELECT relname, relkind FROM pg_class WHERE relnamespace = 2200 ORDER BY relname",

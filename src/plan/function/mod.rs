@@ -9,6 +9,8 @@ mod decimal;
 mod declared;
 mod float_sum;
 mod interval_order;
+mod json;
+mod labeled;
 mod logarithm;
 mod number;
 mod number_format;
@@ -45,6 +47,7 @@ pub(crate) use common_type::common_type;
 pub(crate) use decimal::{decimal_of, is_integer};
 pub(crate) use declared::{is_declared, resolved};
 pub(crate) use interval_order::interval_order;
+pub(crate) use labeled::LABELED;
 pub(crate) use logarithm::power_function;
 pub(crate) use series::ordinals_function;
 pub(crate) use shift::shift;
@@ -94,6 +97,8 @@ pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
         interval_order::all(),
         logarithm::all(),
         assigned::all(),
+        labeled::all(),
+        json::all(),
         with_ties::all(),
         series::all(),
     ];

@@ -11,6 +11,7 @@ use crate::error::{Error, Result, SqlState};
 /// The functions.
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     let mut all = vec![
+        declared("to_number", super::number_format::to_number()),
         declared(
             "abs",
             vec![

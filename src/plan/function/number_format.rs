@@ -1,7 +1,8 @@
-//! Numbers as text by a pattern: Postgres' `to_char(number, pattern)`.
+//! Numbers as text by a pattern and back: Postgres' `to_char(number, pattern)` and `to_number`.
 
 mod layout;
 mod pattern;
+mod read;
 
 use arrow::array::types::{Decimal128Type, Int32Type, Int64Type};
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
@@ -12,6 +13,7 @@ use super::declared::{Float8, Kind, Overload, Text, two, whole};
 use crate::error::{Error, Result};
 use layout::laid_out;
 use pattern::Pattern;
+pub(super) use read::to_number;
 
 /// `to_char` of numbers.
 pub(super) fn to_char() -> Vec<Overload> {

@@ -5,6 +5,7 @@
 //! | `TABLE t` | `SELECT * FROM t` |
 //! | `WITH c (x) AS (query)` | `WITH c AS (SELECT * FROM (query) AS c (x))` |
 //! | `(a, b) IN (query)` | true if a row of it equals, else null if one might, else false |
+//! | `(a, b) < (query)` | `(SELECT (a, b) < (x, y) FROM (query) AS q (x, y))` |
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
@@ -12,8 +13,9 @@ use datafusion::sql::sqlparser::ast::{
     TableAliasColumnDef, TableFactor, TableWithJoins, Value, WildcardAdditionalOptions,
 };
 
-use super::binary;
 use super::columns::select;
+use super::{binary, row};
+use crate::error::{Error, Result};
 
 fn from(relation: TableFactor) -> Vec<TableWithJoins> {
     vec![TableWithJoins { relation, joins: vec![] }]
@@ -68,30 +70,57 @@ fn derived(query: Query, alias: TableAlias) -> TableFactor {
     TableFactor::Derived { lateral: false, subquery, alias: Some(alias), sample: None }
 }
 
-/// `(a, b) [NOT] IN (query)`
-pub(super) fn row_in(expr: &mut Expr) {
-    let Expr::InSubquery { expr: row, subquery, negated } = expr else { return };
-    let Expr::Tuple(values) = row.as_ref() else { return };
-    let column = |number: usize| format!("__row{number}");
-    let names = (0..values.len())
-        .map(|number| TableAliasColumnDef { name: Ident::new(column(number)), data_type: None });
-    let alias = TableAlias {
-        explicit: true,
-        name: Ident::new("__rows"),
-        columns: names.collect(),
-        at: None,
+/// `(a, b) [NOT] IN (query)`, `= ANY`, `<> ALL`, and comparisons with a query of one row.
+///
+/// # Errors
+/// `42601` if the query is seen to have another number of columns.
+pub(super) fn row_query(expr: &mut Expr) -> Result<()> {
+    let (row, subquery, negated) = match &*expr {
+        Expr::InSubquery { expr: row, subquery, negated } => (row, subquery.as_ref(), *negated),
+        Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => match query_of(right) {
+            Some(query) => (left, query, false),
+            None => return Ok(()),
+        },
+        Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right } => match query_of(right) {
+            Some(query) => (left, query, true),
+            None => return Ok(()),
+        },
+        Expr::BinaryOp { left, op, right } if row::comparison(op) => {
+            let compared = match (row::columns(left), query_of(right)) {
+                (Some(values), Some(query)) => {
+                    let rows = Rows::new(&values, query)?;
+                    Some(rows.select(binary(Expr::Tuple(values), op.clone(), rows.tuple())))
+                }
+                _ => match (query_of(left), row::columns(right)) {
+                    (Some(query), Some(values)) => {
+                        let rows = Rows::new(&values, query)?;
+                        Some(rows.select(binary(rows.tuple(), op.clone(), Expr::Tuple(values))))
+                    }
+                    _ => None,
+                },
+            };
+            if let Some(compared) = compared {
+                *expr = Expr::Subquery(Box::new(compared));
+            }
+            return Ok(());
+        }
+        _ => return Ok(()),
     };
-    let equal = values.iter().enumerate().map(|(number, value)| {
-        let column =
-            Expr::CompoundIdentifier(vec![Ident::new("__rows"), Ident::new(column(number))]);
-        binary(Expr::Nested(Box::new(value.clone())), BinaryOperator::Eq, column)
-    });
+    let Some(values) = row::columns(row) else { return Ok(()) };
+    let rows = Rows::new(&values, subquery)?;
+    let equal = itertools::zip_eq(values, rows.columns())
+        .map(|(value, column)| binary(Expr::Nested(Box::new(value)), BinaryOperator::Eq, column));
     let Some(equal) = equal.reduce(|one, other| binary(one, BinaryOperator::And, other)) else {
-        return;
+        return Ok(());
     };
+    *expr = found(&rows, equal, negated);
+    Ok(())
+}
+
+/// True if a row of the query is equal, else null if one might be, else false; or the negation of that.
+fn found(rows: &Rows, equal: Expr, negated: bool) -> Expr {
     let exists = |condition: Expr| {
-        let one = SelectItem::UnnamedExpr(Expr::value(Value::Number("1".to_owned(), false)));
-        let mut query = select(vec![one], from(derived(subquery.as_ref().clone(), alias.clone())));
+        let mut query = rows.select(Expr::value(Value::Number("1".to_owned(), false)));
         if let SetExpr::Select(select) = query.body.as_mut() {
             select.selection = Some(condition);
         }
@@ -99,14 +128,72 @@ pub(super) fn row_in(expr: &mut Expr) {
     };
     let maybe = Expr::IsNull(Box::new(Expr::Nested(Box::new(equal.clone()))));
     let when = |condition: Expr, result: Value| CaseWhen { condition, result: Expr::value(result) };
-    *expr = Expr::Case {
+    Expr::Case {
         case_token: AttachedToken::empty(),
         end_token: AttachedToken::empty(),
         operand: None,
         conditions: vec![
-            when(exists(equal), Value::Boolean(!*negated)),
+            when(exists(equal), Value::Boolean(!negated)),
             when(exists(maybe), Value::Null),
         ],
-        else_result: Some(Box::new(Expr::value(Value::Boolean(*negated)))),
-    };
+        else_result: Some(Box::new(Expr::value(Value::Boolean(negated)))),
+    }
+}
+
+fn query_of(expr: &Expr) -> Option<&Query> {
+    match expr {
+        Expr::Subquery(query) => Some(query),
+        Expr::Nested(inner) => query_of(inner),
+        _ => None,
+    }
+}
+
+/// The rows of a query beside which a row is put, under names that no statement has.
+struct Rows {
+    query: Query,
+    count: usize,
+}
+
+impl Rows {
+    const NAME: &str = "__rows";
+
+    fn new(values: &[Expr], query: &Query) -> Result<Rows> {
+        let items = match query.body.as_ref() {
+            SetExpr::Select(select) => select.projection.as_slice(),
+            _ => &[],
+        };
+        let named = |item: &SelectItem| {
+            matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. })
+        };
+        if !items.is_empty() && items.iter().all(named) && items.len() != values.len() {
+            let too = if items.len() < values.len() { "few" } else { "many" };
+            return Err(Error::syntax(format!("subquery has too {too} columns")));
+        }
+        Ok(Rows { query: query.clone(), count: values.len() })
+    }
+
+    fn column(number: usize) -> Ident {
+        Ident::new(format!("__row{number}"))
+    }
+
+    fn columns(&self) -> Vec<Expr> {
+        let of = |number| vec![Ident::new(Self::NAME), Self::column(number)];
+        (0..self.count).map(|number| Expr::CompoundIdentifier(of(number))).collect()
+    }
+
+    fn tuple(&self) -> Expr {
+        Expr::Tuple(self.columns())
+    }
+
+    /// `SELECT value FROM (query) AS __rows (__row0, …)`
+    fn select(&self, value: Expr) -> Query {
+        let name = |number| TableAliasColumnDef { name: Self::column(number), data_type: None };
+        let alias = TableAlias {
+            explicit: true,
+            name: Ident::new(Self::NAME),
+            columns: (0..self.count).map(name).collect(),
+            at: None,
+        };
+        select(vec![SelectItem::UnnamedExpr(value)], from(derived(self.query.clone(), alias)))
+    }
 }

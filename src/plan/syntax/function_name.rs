@@ -6,8 +6,9 @@ use datafusion::sql::sqlparser::ast::{
     FunctionArgumentList, FunctionArguments, Ident, ObjectName, Value,
 };
 
+use super::table_function::array_of;
 use crate::error::{Error, Result, SqlState};
-use crate::plan::function::{ASSIGNED, keeps_argument_type};
+use crate::plan::function::{ASSIGNED, LABELED, keeps_argument_type};
 
 /// The functions that a statement may call.
 pub(crate) struct Functions<'a> {
@@ -93,6 +94,7 @@ impl Functions<'_> {
                 | "pg_typeof"
                 | "unnest"
                 | ASSIGNED
+                | LABELED
         );
         let function = self.state.scalar_functions().get(&name);
         listed || function.is_some_and(|function| keeps_argument_type(function))
@@ -123,13 +125,22 @@ impl Functions<'_> {
     }
 }
 
+impl Functions<'_> {
+    /// Whether a call is one of an aggregate function.
+    pub(super) fn is_aggregate(&self, call: &Function) -> bool {
+        self.names_aggregate(&last_part(&call.name))
+    }
+
+    fn names_aggregate(&self, name: &str) -> bool {
+        let known = |name: &str| self.state.aggregate_functions().contains_key(name);
+        known(name) || ALIASES.iter().any(|(alias, of)| *alias == name && known(of))
+    }
+}
+
 /// `count(*)`, `f(DISTINCT x)`, `f(x) FILTER (…)`: what only some kinds of functions allow.
 impl Functions<'_> {
     fn check_form(&self, name: &str, function: &Function) -> Result<()> {
-        let aggregate = self.state.aggregate_functions().contains_key(name)
-            || ALIASES.iter().any(|(alias, known)| {
-                *alias == name && self.state.aggregate_functions().contains_key(*known)
-            });
+        let aggregate = self.names_aggregate(name);
         let wrong = |message: String| Err(Error::new(SqlState::WrongObjectType, message));
         let FunctionArguments::List(list) = &function.args else { return Ok(()) };
         let starred = list
@@ -202,12 +213,9 @@ pub(super) fn rewrite(expr: &mut Expr) {
     };
     match (name.as_str(), &list.args[..]) {
         // A set of rows, where DataFusion has an array. (In FROM it is unnested already, and quoted.)
-        ("generate_series", _) if !quoted => *expr = call("unnest", vec![expr.clone()]),
-        ("regexp_split_to_table", _) if !quoted => {
-            *expr = call("unnest", vec![renamed(expr, "regexp_split_to_array")]);
-        }
-        ("string_to_table", _) if !quoted => {
-            *expr = call("unnest", vec![renamed(expr, "string_to_array")]);
+        _ if !quoted && array_of(&name).is_some() => {
+            let array = array_of(&name).unwrap_or_default();
+            *expr = call("unnest", vec![renamed(expr, array)]);
         }
         ("ntile", _) => {
             *expr = super::cast(expr.clone(), DataType::Integer(None));

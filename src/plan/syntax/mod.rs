@@ -7,8 +7,11 @@ mod column_name;
 mod columns;
 mod form;
 mod function_name;
+mod grouping;
 mod interval;
+mod label;
 mod merge;
+mod outer;
 mod quantified;
 mod row;
 mod similar;
@@ -20,13 +23,14 @@ use std::ops::ControlFlow;
 
 use arrow::datatypes::DECIMAL128_MAX_PRECISION;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Fetch, GroupByExpr,
-    LimitClause, ObjectName, OrderByKind, Query, Select, Spanned, TableFactor, Value, Visit,
-    VisitMut, Visitor, VisitorMut,
+    AccessExpr, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Fetch, Function,
+    GroupByExpr, LimitClause, ObjectName, OrderByKind, Query, Select, SetExpr, Spanned,
+    TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut, With,
 };
 
 pub(crate) use column_name::{distinct, visible};
 pub(crate) use function_name::{Functions, assigned};
+pub(crate) use outer::relation_names;
 pub(crate) use table_function::LONG_SERIES;
 
 use super::function::WITH_TIES;
@@ -43,6 +47,7 @@ pub(crate) fn rewrite(
     positions: &Positions,
 ) -> Result<()> {
     merge::rewrite(query, relations, positions)?;
+    outer::rewrite(query);
     finished(query.visit(&mut WalkMut(&mut Rewriter { functions, positions, raw: 0 })))
 }
 
@@ -92,8 +97,13 @@ impl VisitorMut for Rewriter<'_> {
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         values::type_columns(&mut query.body);
         form::table(&mut query.body);
-        if let Some(with) = query.with.as_mut().filter(|with| !with.recursive) {
-            with.cte_tables.iter_mut().for_each(form::named_columns);
+        if let Some(With { recursive, cte_tables, .. }) = &mut query.with {
+            for cte in cte_tables {
+                match recursive {
+                    true => label::recursive_term(&mut cte.query),
+                    false => form::named_columns(cte),
+                }
+            }
         }
         // FETCH FIRST n ROWS ONLY is LIMIT n.
         if let Some(Fetch { percent: false, .. }) = &query.fetch
@@ -115,6 +125,10 @@ impl VisitorMut for Rewriter<'_> {
                     });
                 }
             }
+        }
+        if let SetExpr::Select(select) = query.body.as_mut() {
+            let is_aggregate = |call: &Function| self.functions.is_aggregate(call);
+            label::distinguish(select, query.order_by.as_mut(), &is_aggregate);
         }
         if !query.locks.is_empty() {
             // Rows are not locked: a transaction reads one epoch and writes another.
@@ -156,7 +170,9 @@ impl VisitorMut for Rewriter<'_> {
                 .hint("Compute it in a subquery and filter its rows, or use QUALIFY.");
             return self.fail(error, &call);
         }
+        grouping::rewrite(&mut select.group_by);
         column_name::name_items(&mut select.projection);
+        label::distinguish(select, None, &|call| self.functions.is_aggregate(call));
         ControlFlow::Continue(())
     }
 
@@ -184,7 +200,9 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
-        form::row_in(expr);
+        if let Err(error) = form::row_query(expr) {
+            return self.fail(error, expr);
+        }
         if let Expr::Function(function) = expr
             && let Err(error) = self.functions.check(function)
         {

@@ -22,10 +22,6 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
         }
         Expr::BinaryOp { left, op, right } => match (columns(left), columns(right)) {
             (Some(left), Some(right)) if comparison(op) => Some(compare(op, &left, &right)?),
-            (Some(_), None) | (None, Some(_)) if comparison(op) && holds_query(left, right) => {
-                return Err(Error::unsupported("a row compared with a subquery")
-                    .hint("Join the subquery and compare its columns."));
-            }
             _ => None,
         },
         Expr::IsDistinctFrom(left, right) => match (columns(left), columns(right)) {
@@ -48,10 +44,6 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
             Some(row) => Some(in_list(&row, list, *negated)?),
             None => None,
         },
-        Expr::InSubquery { expr: row, .. } if columns(row).is_some() => {
-            return Err(Error::unsupported("a row IN a subquery")
-                .hint("Write EXISTS (SELECT … WHERE x = a AND y = b)."));
-        }
         _ => None,
     };
     if let Some(compared) = compared {
@@ -61,7 +53,7 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
 }
 
 /// The columns of `(a, b)` or `ROW(a, b)`.
-fn columns(expr: &Expr) -> Option<Vec<Expr>> {
+pub(super) fn columns(expr: &Expr) -> Option<Vec<Expr>> {
     match expr {
         Expr::Tuple(columns) => Some(columns.clone()),
         Expr::Nested(inner) => columns(inner),
@@ -77,11 +69,8 @@ fn columns(expr: &Expr) -> Option<Vec<Expr>> {
     }
 }
 
-fn holds_query(left: &Expr, right: &Expr) -> bool {
-    matches!(left, Expr::Subquery(_)) || matches!(right, Expr::Subquery(_))
-}
-
-fn comparison(op: &BinaryOperator) -> bool {
+/// Whether an operator compares rows.
+pub(super) fn comparison(op: &BinaryOperator) -> bool {
     matches!(
         op,
         BinaryOperator::Eq

@@ -5,11 +5,12 @@
 //! | `unnest(a, b) [WITH ORDINALITY]` | `UNNEST(a, b)` |
 //! | `generate_series(1, n) AS g` | `UNNEST(generate_series(1, n)) AS g` |
 //! | `string_to_table(s, ',')` | `UNNEST(string_to_array(s, ','))` |
+//! | `jsonb_array_elements(j) AS e` | `UNNEST(jsonb_array_elements(j)) AS e (value)` |
 //! | `lower('X') AS x` | `LATERAL (SELECT lower('X') AS x) AS x` |
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, SelectItem, TableAlias, TableFactor,
-    UnaryOperator, Value,
+    Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, SelectItem, TableAlias,
+    TableAliasColumnDef, TableFactor, UnaryOperator, Value,
 };
 
 use super::columns::{folded, select};
@@ -17,11 +18,27 @@ use super::function_name::call;
 use crate::error::{Error, Result};
 
 /// Functions that return rows where an array is what we have: their names and the arrays'.
-const ROWS: [(&str, &str); 3] = [
+const ROWS: [(&str, &str); 9] = [
     ("generate_series", "generate_series"),
     ("string_to_table", "string_to_array"),
     ("regexp_split_to_table", "regexp_split_to_array"),
+    ("json_array_elements", "json_array_elements"),
+    ("json_array_elements_text", "json_array_elements_text"),
+    ("json_object_keys", "json_object_keys"),
+    ("jsonb_array_elements", "jsonb_array_elements"),
+    ("jsonb_array_elements_text", "jsonb_array_elements_text"),
+    ("jsonb_object_keys", "jsonb_object_keys"),
 ];
+
+/// The name of the array that stands for the rows of a function, if it returns rows.
+pub(super) fn array_of(function: &str) -> Option<&'static str> {
+    ROWS.iter().find(|(name, _)| *name == function).map(|(_, array)| *array)
+}
+
+/// The name that the column of a function in FROM has whatever its alias.
+pub(super) fn column_of(function: &str) -> Option<&'static str> {
+    function.contains("_array_elements").then_some("value").filter(|_| array_of(function).is_some())
+}
 
 /// What `generate_series` is called that has more than [`LONG`] rows.
 pub(crate) const LONG_SERIES: &str = "__long_series";
@@ -66,7 +83,7 @@ pub(super) fn rewrite(factor: &mut TableFactor) -> Result<()> {
         return Ok(());
     }
     let alias = alias.take();
-    let known = ROWS.iter().find(|(name, _)| *name == called);
+    let known = array_of(&called);
     if called != "unnest" && known.is_none() {
         if with_ordinality {
             return Err(Error::unsupported(format!("WITH ORDINALITY of {called}()"))
@@ -76,12 +93,18 @@ pub(super) fn rewrite(factor: &mut TableFactor) -> Result<()> {
         return Ok(());
     }
     let array_exprs = match known {
-        Some((_, array)) => {
-            vec![function(ObjectName::from(vec![Ident::with_quote('"', *array)]), args)]
+        Some(array) => {
+            vec![function(ObjectName::from(vec![Ident::with_quote('"', array)]), args)]
         }
         None => args,
     };
-    let alias = alias.or_else(|| known.map(|(name, _)| named(Ident::new(*name))));
+    let mut alias = alias.or_else(|| known.map(|_| named(Ident::new(&called))));
+    if let (Some(alias), Some(column)) = (&mut alias, column_of(&called))
+        && alias.columns.is_empty()
+    {
+        let name = Ident::with_quote('"', column);
+        alias.columns.push(TableAliasColumnDef { name, data_type: None });
+    }
     *factor = TableFactor::UNNEST {
         alias,
         array_exprs,

@@ -33,7 +33,6 @@ pub(super) const ALL: &[Definition] = &[
     scalar("pg_get_ruledef", TEXT, none),
     scalar("pg_get_triggerdef", TEXT, none),
     scalar("pg_get_partkeydef", TEXT, none),
-    scalar("pg_get_serial_sequence", TEXT, none),
     scalar("pg_get_statisticsobjdef_columns", TEXT, none),
     scalar("pg_get_function_result", TEXT, |_, arguments| {
         Ok(arguments.oid(0).map(|_| "text".to_owned()))

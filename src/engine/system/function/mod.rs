@@ -6,6 +6,7 @@ mod json;
 mod lock;
 mod name;
 mod privilege;
+mod sequence;
 mod session;
 mod types;
 mod waiting;
@@ -100,9 +101,18 @@ const fn numbered(name: &'static str, returns: PgType, body: Body) -> Definition
 }
 
 fn definitions() -> impl Iterator<Item = &'static Definition> {
-    [session::ALL, catalog::ALL, name::ALL, types::ALL, privilege::ALL, lock::ALL, json::ALL]
-        .into_iter()
-        .flatten()
+    [
+        session::ALL,
+        catalog::ALL,
+        name::ALL,
+        types::ALL,
+        privilege::ALL,
+        lock::ALL,
+        json::ALL,
+        sequence::ALL,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Names of the functions that clients may call.
@@ -174,6 +184,19 @@ impl Function {
     }
 }
 
+/// Whether a function does something: once for every row, and never while planning.
+fn acts(name: &str) -> bool {
+    const ACTING: [&str; 6] = [
+        "set_config",
+        "pg_notify",
+        "pg_cancel_backend",
+        "pg_terminate_backend",
+        "nextval",
+        "setval",
+    ];
+    ACTING.contains(&name) || name.contains("advisory")
+}
+
 impl ScalarUDFImpl for Function {
     fn name(&self) -> &str {
         self.definition.name
@@ -183,11 +206,7 @@ impl ScalarUDFImpl for Function {
         static STABLE: std::sync::OnceLock<Signature> = std::sync::OnceLock::new();
         static VOLATILE: std::sync::OnceLock<Signature> = std::sync::OnceLock::new();
         let (any, volatility) = match self.definition.name {
-            // They do something: once for every row, and never while planning.
-            "set_config" | "pg_notify" | "pg_cancel_backend" | "pg_terminate_backend" => {
-                (&VOLATILE, Volatility::Volatile)
-            }
-            name if name.contains("advisory") => (&VOLATILE, Volatility::Volatile),
+            name if acts(name) => (&VOLATILE, Volatility::Volatile),
             _ => (&STABLE, Volatility::Stable),
         };
         any.get_or_init(|| {
@@ -201,7 +220,8 @@ impl ScalarUDFImpl for Function {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DataFusionResult<ColumnarValue> {
-        let constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)))
+            && !acts(self.definition.name);
         let rows = if constant { 1 } else { args.number_rows };
         let arrays = args
             .args

@@ -1,5 +1,7 @@
-//! `= ANY`, `< ALL` and so on, `@>`, `<@`, `&&`: null where an element that is null would decide.
+//! `= ANY`, `< ALL` and so on, `@>`, `<@`, `&&`: null where an element that is null would decide. And the
+//! order of arrays.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt64Array, make_comparator};
@@ -30,7 +32,22 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
         polymorphic("arrayoverlap", two_arrays, boolean, |args, _| {
             sets(args, |one, other| one.any(other))
         }),
+        polymorphic("array_lt", two_arrays, boolean, |args, _| ordered(args, Ordering::is_lt)),
+        polymorphic("array_le", two_arrays, boolean, |args, _| ordered(args, Ordering::is_le)),
+        polymorphic("array_gt", two_arrays, boolean, |args, _| ordered(args, Ordering::is_gt)),
+        polymorphic("array_ge", two_arrays, boolean, |args, _| ordered(args, Ordering::is_ge)),
     ]
+}
+
+/// Arrays by their first elements that differ, nulls after all others, else by length.
+fn ordered(args: &[ArrayRef], decide: fn(Ordering) -> bool) -> Result<ArrayRef> {
+    let options = SortOptions { descending: false, nulls_first: false };
+    let compare = make_comparator(&args[0], &args[1], options)?;
+    let each = |row: usize| {
+        let valid = args[0].is_valid(row) && args[1].is_valid(row);
+        valid.then(|| decide(compare(row, row)))
+    };
+    Ok(Arc::new((0..args[0].len()).map(each).collect::<BooleanArray>()))
 }
 
 /// An operator, a value, and an array of elements to compare it with.
