@@ -270,7 +270,8 @@ impl Planner {
             .sql_statement_to_plan_with_context(statement, &mut context)
             .map_err(|error| error::located(error, text))?;
         let plan = subquery::values(set_operation::counted(plan)?)?;
-        let plan = subquery::predicates(grouping_set::by_columns(plan)?)?;
+        let plan = subquery::below_aggregates(grouping_set::by_columns(plan)?)?;
+        let plan = subquery::predicates(plan)?;
         let row_number = self.row_number();
         let plan = logical::distinct_on(plan, &row_number)?;
         let rank = self.window_function("rank");

@@ -28,6 +28,7 @@ mod time_format;
 mod time_part;
 mod timezone;
 mod tumble_start;
+mod united;
 mod wide;
 mod window_bound;
 mod with_ties;
@@ -96,6 +97,7 @@ pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
         assigned::all(),
         with_ties::all(),
         series::all(),
+        united::all(),
     ];
     groups.into_iter().flatten().collect()
 }
