@@ -2,6 +2,7 @@
 
 mod arithmetic;
 mod array;
+mod array_agg;
 mod assigned;
 mod cast;
 mod common_type;
@@ -104,7 +105,13 @@ pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
 
 /// Aggregate functions that take the place of DataFusion's of the same name.
 pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
-    let mut functions = vec![sum::sum(), sum::avg(), single_value(), string_agg::string_agg()];
+    let mut functions = vec![
+        sum::sum(),
+        sum::avg(),
+        single_value(),
+        string_agg::string_agg(),
+        array_agg::array_agg(),
+    ];
     functions.extend(ordered_set::all());
     functions
 }

@@ -23,6 +23,10 @@ pub(super) fn string_agg() -> Arc<AggregateUDF> {
     Arc::new(AggregateUDF::new_from_impl(StringAgg { signature }))
 }
 
+/// The columns of a state, a list each: of the rows so far.
+const STATE: [(&str, DataType); 3] =
+    [("values", DataType::Utf8), ("delimiters", DataType::Utf8), ("keys", DataType::Binary)];
+
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct StringAgg {
     signature: Signature,
@@ -67,8 +71,10 @@ impl AggregateUDFImpl for StringAgg {
     }
 
     fn state_fields(&self, _args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
-        let text = |name| Arc::new(Field::new(name, DataType::Utf8, true));
-        Ok(vec![text("text"), text("delimiter")])
+        let list = |(name, kind): (&str, DataType)| {
+            Arc::new(Field::new_list(name, Field::new_list_field(kind, true), true))
+        };
+        Ok(STATE.map(list).to_vec())
     }
 
     /// Rows may come in any order: they are put in order here, for want of a reversed function DataFusion
@@ -111,6 +117,16 @@ struct Joined {
 }
 
 impl Joined {
+    fn push(&mut self, row: Row) {
+        let new = match &mut self.distinct {
+            Some(distinct) => distinct.insert((row.value.clone(), row.delimiter.clone())),
+            None => true,
+        };
+        if new {
+            self.rows.push(row);
+        }
+    }
+
     fn joined(&mut self) -> Option<String> {
         match self.order {
             Some(Order::By(_)) => self.rows.sort_by(|one, other| one.key.cmp(&other.key)),
@@ -141,13 +157,8 @@ impl Accumulator for Joined {
         for row in (0..values.len()).filter(|&row| values.is_valid(row)) {
             let value = values.value(row).to_owned();
             let delimiter = delimiters.is_valid(row).then(|| delimiters.value(row).to_owned());
-            if let Some(distinct) = &mut self.distinct
-                && !distinct.insert((value.clone(), delimiter.clone()))
-            {
-                continue;
-            }
             let key = keys.as_ref().map(|keys| keys.row(row).as_ref().to_vec());
-            self.rows.push(Row { key: key.unwrap_or_default(), value, delimiter });
+            self.push(Row { key: key.unwrap_or_default(), value, delimiter });
         }
         Ok(())
     }
@@ -163,12 +174,31 @@ impl Accumulator for Joined {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let text = self.evaluate()?;
-        let delimiter = self.rows.first().and_then(|row| row.delimiter.clone());
-        Ok(vec![text, ScalarValue::Utf8(delimiter)])
+        let column = |cell: fn(&Row) -> ScalarValue, kind: &DataType| {
+            let cells: Vec<ScalarValue> = self.rows.iter().map(cell).collect();
+            ScalarValue::List(ScalarValue::new_list(&cells, kind, true))
+        };
+        let [(_, text), _, (_, key)] = STATE;
+        Ok(vec![
+            column(|row| ScalarValue::Utf8(Some(row.value.clone())), &text),
+            column(|row| ScalarValue::Utf8(row.delimiter.clone()), &text),
+            column(|row| ScalarValue::Binary(Some(row.key.clone())), &key),
+        ])
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        self.update_batch(states)
+        let [values, delimiters, keys] = [0, 1, 2].map(|n: usize| states[n].as_list::<i32>());
+        for group in 0..values.len() {
+            let (values, delimiters) = (values.value(group), delimiters.value(group));
+            let keys = keys.value(group);
+            let [values, delimiters] = [&values, &delimiters].map(|texts| texts.as_string::<i32>());
+            let keys = keys.as_binary::<i32>();
+            for row in 0..values.len() {
+                let value = values.value(row).to_owned();
+                let delimiter = delimiters.is_valid(row).then(|| delimiters.value(row).to_owned());
+                self.push(Row { key: keys.value(row).to_vec(), value, delimiter });
+            }
+        }
+        Ok(())
     }
 }
