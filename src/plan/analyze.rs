@@ -9,14 +9,14 @@ use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{Case, InList, Placeholder};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Union};
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Union, Values};
 use datafusion::optimizer::AnalyzerRule;
 use itertools::izip;
 
 use super::function::{
     self, ArithmeticOp, arithmetic, differs, interval_order, is_declared, resolved,
 };
-use super::operator::{sql_name, typed};
+use super::operator::{cast, sql_name, typed};
 use super::{blank_padded, conversion, typing, union_types};
 use crate::error::{Error, SqlState};
 
@@ -38,7 +38,8 @@ impl AnalyzerRule for TypeLiterals {
             other => Ok(Transformed::no(other)),
         })?;
         let plan = rewrite(plan.data, &blank_padded::trimmed)?;
-        rewrite(plan, &type_literals)
+        let plan = rewrite(plan, &type_literals)?;
+        Ok(plan.transform_up_with_subqueries(same_scales)?.data)
     }
 
     fn name(&self) -> &str {
@@ -87,6 +88,21 @@ pub(super) fn rewrite(
         }
     })?;
     Ok(rewritten.data)
+}
+
+/// VALUES whose numerics have the scale of their column: a cast to bare `numeric` keeps what there is.
+fn same_scales(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let LogicalPlan::Values(Values { schema, mut values }) = node else {
+        return Ok(Transformed::no(node));
+    };
+    let empty = DFSchema::empty();
+    for (cell, field) in values.iter_mut().flat_map(|row| izip!(row, schema.fields())) {
+        let kind = cell.get_type(&empty)?;
+        if kind != *field.data_type() && matches!(kind, DataType::Decimal128(_, _)) {
+            *cell = cast(std::mem::take(cell), Some(&kind), field.data_type());
+        }
+    }
+    Ok(Transformed::yes(LogicalPlan::Values(Values { schema, values })))
 }
 
 /// `42804` where the queries of a UNION have columns that no implicit conversion brings together.
@@ -153,6 +169,9 @@ fn type_literals(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::ScalarFunction(call) if is_declared(&call.func) => {
             return Ok(Transformed::yes(resolved(call, schema)?));
         }
+        Expr::ScalarFunction(call) if typing::takes_elements(&call) => {
+            return Ok(Transformed::yes(typing::typed_elements(call, schema)?));
+        }
         Expr::ScalarFunction(call) if typing::unites(&call) => {
             return Ok(Transformed::yes(typing::united_call(call, schema)?));
         }
@@ -161,6 +180,7 @@ fn type_literals(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             return Ok(Transformed::yes(Expr::ScalarFunction(call)));
         }
         Expr::Case(case) => {
+            let case = typing::typed_conditions(case)?;
             check_case(&case, schema)?;
             return Ok(Transformed::yes(Expr::Case(typing::united_case(case, schema)?)));
         }

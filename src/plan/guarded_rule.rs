@@ -28,12 +28,14 @@ pub(crate) fn equal_joins() -> Arc<dyn OptimizerRule + Send + Sync> {
     Arc::new(Guarded { rule, leaves })
 }
 
-/// Conditions moved down. One that reads no column would move below an aggregate without groups,
-/// which has a row even if its input has none.
+/// Conditions moved down. One that reads no column would move below an aggregate without groups, or with an
+/// empty grouping set, which has a row even if its input has none.
 pub(crate) fn push_down_filter() -> Arc<dyn OptimizerRule + Send + Sync> {
     let leaves = |plan: &LogicalPlan| match plan {
         LogicalPlan::Filter(filter) => match filter.input.as_ref() {
-            LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+            LogicalPlan::Aggregate(aggregate) => {
+                matches!(&aggregate.group_expr[..], [] | [Expr::GroupingSet(_)])
+            }
             _ => false,
         },
         _ => false,

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, ExprSchema, Result as DataFusionResult, ScalarValue};
+use datafusion::common::{Column, DFSchema, ExprSchema, Result as DataFusionResult, ScalarValue};
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison, SetQuantifier};
 use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction_owned};
 use datafusion::logical_expr::{
-    BinaryExpr, Distinct, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator,
-    Subquery, Union, binary_expr, lit, when,
+    Aggregate, BinaryExpr, Distinct, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder,
+    Operator, Subquery, Union, binary_expr, lit, when,
 };
 
 use super::function::single_value;
@@ -79,6 +79,8 @@ fn at_most_one_row(plan: &LogicalPlan) -> bool {
 fn checked(subquery: Subquery) -> DataFusionResult<Subquery> {
     const VALUE: &str = "__single_value";
     let Subquery { subquery, outer_ref_columns, spans } = subquery;
+    // Expressions around are called by the column's name.
+    let name = subquery.schema().field(0).name().clone();
     // Sorting decides nothing about a single row, and would stand in the way of decorrelation.
     let mut plan = subquery.as_ref();
     while let LogicalPlan::Sort(sort) = plan
@@ -98,23 +100,18 @@ fn checked(subquery: Subquery) -> DataFusionResult<Subquery> {
     let value = single_value().call(vec![value]).alias(VALUE);
     let plan = LogicalPlanBuilder::from(input)
         .aggregate(Vec::<Expr>::new(), vec![value])?
-        .project(vec![datafusion::logical_expr::col(VALUE).alias("__value")])?
+        .project(vec![datafusion::logical_expr::col(VALUE).alias(name)])?
         .build()?;
     Ok(Subquery { subquery: Arc::new(plan), outer_ref_columns, spans })
 }
 
 /// VALUES with subqueries as a union of queries: lists of values are evaluated before subqueries are.
 pub(crate) fn values(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let holds = |expr: &Expr| {
-        expr.exists(|part| {
-            Ok(matches!(part, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_)))
-        })
-    };
     let rewritten = plan.transform_up_with_subqueries(|node| {
         let LogicalPlan::Values(values) = node else { return Ok(Transformed::no(node)) };
         let mut found = false;
         for expr in values.values.iter().flatten() {
-            found |= holds(expr)?;
+            found |= holds_subquery(expr)?;
         }
         if !found {
             return Ok(Transformed::no(LogicalPlan::Values(values)));
@@ -134,6 +131,77 @@ pub(crate) fn values(plan: LogicalPlan) -> Result<LogicalPlan> {
         }))
     })?;
     Ok(rewritten.data)
+}
+
+fn holds_subquery(expr: &Expr) -> DataFusionResult<bool> {
+    expr.exists(|part| {
+        Ok(matches!(
+            part,
+            Expr::ScalarSubquery(_)
+                | Expr::Exists(_)
+                | Expr::InSubquery(_)
+                | Expr::SetComparison(_)
+        ))
+    })
+}
+
+/// Aggregates without subqueries in their arguments, filters and orders: those are columns below.
+pub(crate) fn below_aggregates(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let rewritten = plan.transform_up_with_subqueries(|node| match node {
+        LogicalPlan::Aggregate(aggregate) => computed_below(aggregate),
+        other => Ok(Transformed::no(other)),
+    })?;
+    Ok(rewritten.data)
+}
+
+fn computed_below(aggregate: Aggregate) -> DataFusionResult<Transformed<LogicalPlan>> {
+    let mut computed: Vec<Expr> = vec![];
+    let calls = aggregate.aggr_expr.iter().cloned().map(|call| {
+        call.transform_down(|part| {
+            let Expr::AggregateFunction(mut call) = part else { return Ok(Transformed::no(part)) };
+            let params = &mut call.params;
+            let sorts = params.order_by.iter_mut().map(|sort| &mut sort.expr);
+            let filter = params.filter.iter_mut().map(AsMut::as_mut);
+            let before = computed.len();
+            for expr in params.args.iter_mut().chain(filter).chain(sorts) {
+                if !holds_subquery(expr)? {
+                    continue;
+                }
+                let known = computed.iter().position(|other| other == expr);
+                let index = known.unwrap_or(computed.len());
+                let column = Expr::Column(Column::new_unqualified(format!("__computed{index}")));
+                let expr = std::mem::replace(expr, column);
+                if known.is_none() {
+                    computed.push(expr);
+                }
+            }
+            let transformed = computed.len() > before;
+            Ok(Transformed::new(
+                Expr::AggregateFunction(call),
+                transformed,
+                TreeNodeRecursion::Jump,
+            ))
+        })
+    });
+    let calls = calls.collect::<DataFusionResult<Vec<_>>>()?;
+    if computed.is_empty() {
+        return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)));
+    }
+    // The columns above are called as before.
+    let others = aggregate.schema.fields().len() - calls.len();
+    let calls = calls.into_iter().enumerate().map(|(index, call)| match call.transformed {
+        true => call.data.unalias().alias(aggregate.schema.field(others + index).name()),
+        false => call.data,
+    });
+    let own = aggregate.input.schema().columns().into_iter().map(Expr::Column);
+    let named = computed.into_iter().enumerate();
+    let named = named.map(|(index, expr)| expr.alias(format!("__computed{index}")));
+    let input = LogicalPlanBuilder::from(Arc::clone(&aggregate.input))
+        .project(own.chain(named).collect::<Vec<_>>())?
+        .build()?;
+    let aggregate =
+        Aggregate::try_new(Arc::new(input), aggregate.group_expr.clone(), calls.collect())?;
+    Ok(Transformed::yes(LogicalPlan::Aggregate(aggregate)))
 }
 
 /// `IN` and `EXISTS` in forms that DataFusion decorrelates with their three-valued meaning.

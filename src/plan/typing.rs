@@ -73,6 +73,64 @@ pub(crate) fn undeclared(expr: Expr) -> Expr {
     }
 }
 
+/// Whether a call's arguments are values of one type and arrays of them.
+pub(super) fn takes_elements(call: &ScalarFunction) -> bool {
+    matches!(call.func.name(), "compare_any" | "compare_all" | "generate_series")
+}
+
+/// `x = ANY ($1)` and `generate_series(1, $1)`: parameters take the type that the others give them.
+pub(super) fn typed_elements(call: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
+    let ScalarFunction { func, args } = call;
+    let compares = func.name() != "generate_series";
+    let known = |expr: &Expr| match unknown(expr) {
+        true => Ok(None),
+        false => expr.get_type(schema).map(Some),
+    };
+    let types = args.iter().map(known).collect::<Result<Vec<_>>>()?;
+    let own = match (&types[..], compares) {
+        ([_, Some(value), _], true) => Some(value.clone()),
+        ([_, None, Some(array)], true) => pg_type::element(array).cloned(),
+        (_, true) => None,
+        (types, false) => {
+            let times =
+                types.first().is_some_and(|kind| kind.as_ref().is_some_and(DataType::is_temporal));
+            match times {
+                true => None,
+                false => common_type(&types.iter().flatten().cloned().collect::<Vec<_>>()),
+            }
+        }
+    };
+    let Some(own) = own.map(|own| if own.is_null() { DataType::Int32 } else { own }) else {
+        return Ok(Expr::ScalarFunction(ScalarFunction { func, args }));
+    };
+    let typed = |(index, arg): (usize, Expr)| match arg {
+        arg @ Expr::Placeholder(_) if unknown(&arg) => {
+            let array = compares && index == 2;
+            let kind = if array { DataType::new_list(own.clone(), true) } else { own.clone() };
+            Ok(typed(undeclared(arg), &kind)?)
+        }
+        other => Ok(other),
+    };
+    let args = args.into_iter().enumerate().map(typed).collect::<Result<Vec<_>>>()?;
+    Ok(Expr::ScalarFunction(ScalarFunction { func, args }))
+}
+
+/// `CASE WHEN $1`: the parameter is a boolean.
+pub(super) fn typed_conditions(case: Case) -> Result<Case> {
+    if case.expr.is_some() {
+        return Ok(case);
+    }
+    let condition = |(when, then): (Box<Expr>, Box<Expr>)| match *when {
+        when @ Expr::Placeholder(_) if unknown(&when) => {
+            Ok((Box::new(typed(undeclared(when), &DataType::Boolean)?), then))
+        }
+        when => Ok((Box::new(when), then)),
+    };
+    let when_then_expr =
+        case.when_then_expr.into_iter().map(condition).collect::<Result<Vec<_>>>()?;
+    Ok(Case { when_then_expr, ..case })
+}
+
 /// A number and the list in which it is looked for, if they are of several types: as the one that
 /// they have in common.
 pub(super) fn united_list(

@@ -94,8 +94,15 @@ impl Dialect for MillstreamDialect {
         POSTGRES.prec_value(precedence)
     }
 
-    /// Flink's `TABLE t` as an argument of a window function is the relation `t`.
+    /// Flink's `TABLE t` as an argument of a window function is the relation `t`; `trim(LEADING FROM x)`.
     fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+        let [trim, _, side, from] = parser.peek_tokens_ref::<4>();
+        if is(&trim.token, &["trim"])
+            && is(&side.token, &["leading", "trailing", "both"])
+            && is(&from.token, &["from"])
+        {
+            return Some(trim_blanks(parser));
+        }
         let [table, name] = parser.peek_tokens_ref::<2>();
         let words = is(&table.token, &["table"]) && matches!(name.token, Token::Word(_));
         if !words || !in_window_function(parser) {
@@ -185,6 +192,17 @@ impl MillstreamDialect {
         let op = if negated { BinaryOperator::And } else { BinaryOperator::Or };
         Ok(Expr::Nested(Box::new(Expr::BinaryOp { left, op, right })))
     }
+}
+
+/// `trim(LEADING FROM x)`: of blanks.
+fn trim_blanks(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
+    parser.advance_token();
+    parser.expect_token(&Token::LParen)?;
+    let trim_where = Some(parser.parse_trim_where()?);
+    parser.expect_keyword_is(Keyword::FROM)?;
+    let expr = Box::new(parser.parse_expr()?);
+    parser.expect_token(&Token::RParen)?;
+    Ok(Expr::Trim { expr, trim_where, trim_what: None, trim_characters: None })
 }
 
 /// How many operators stand one in the left operand of the other.

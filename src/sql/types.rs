@@ -189,7 +189,14 @@ fn second_digits(digits: Option<u64>) -> Result<Option<u8>> {
 }
 
 fn custom(name: &str, modifiers: &[String]) -> Result<SqlType> {
-    let name = name.strip_prefix("pg_catalog.").unwrap_or(name);
+    // As drivers write a type that they have looked up: `"pg_catalog"."_int4"`.
+    let bare = name.replace('"', "");
+    let name = bare.strip_prefix("pg_catalog.").unwrap_or(&bare);
+    if modifiers.is_empty()
+        && let Some(known) = of_catalog(name)
+    {
+        return Ok(known);
+    }
     match (name, modifiers) {
         ("bpchar", []) => return Ok(SqlType::Varchar(None)),
         ("name", []) => return Ok(SqlType::Name),
@@ -201,6 +208,34 @@ fn custom(name: &str, modifiers: &[String]) -> Result<SqlType> {
         _ => {}
     }
     Err(unknown(name))
+}
+
+/// The type of this name in `pg_type`.
+fn of_catalog(name: &str) -> Option<SqlType> {
+    if let Some(element) = name.strip_prefix('_') {
+        return of_catalog(element).map(|element| SqlType::Array(Box::new(element)));
+    }
+    Some(match name {
+        "bool" => SqlType::Bool,
+        "int2" => SqlType::Int2,
+        "int4" => SqlType::Int4,
+        "int8" => SqlType::Int8,
+        "float4" => SqlType::Float4,
+        "float8" => SqlType::Float8,
+        "numeric" => SqlType::Numeric(None),
+        "text" => SqlType::Text,
+        "varchar" => SqlType::Varchar(None),
+        "bytea" => SqlType::Bytea,
+        "date" => SqlType::Date,
+        "time" => SqlType::Time,
+        "timestamp" => SqlType::Timestamp(None),
+        "timestamptz" => SqlType::Timestamptz(None),
+        "interval" => SqlType::Interval,
+        "uuid" => SqlType::Uuid,
+        "json" => SqlType::Json,
+        "jsonb" => SqlType::Jsonb,
+        _ => return None,
+    })
 }
 
 fn unknown(name: &str) -> Error {

@@ -82,6 +82,7 @@ impl Chains {
         weight: impl Fn(usize) -> i64,
     ) -> Chains {
         let mut chains = Chains::new(encoder);
+        chains.entries = SegmentedVec::with_capacity(keys.hashes.len());
         let entries = chains.find_or_insert(keys, 0..keys.hashes.len());
         let rows: Vec<u32> =
             (0..entries.len() as u32).filter(|&row| weight(row as usize) != 0).collect();

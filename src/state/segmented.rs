@@ -24,6 +24,12 @@ impl<T: Clone> SegmentedVec<T> {
         SegmentedVec { blocks: vec![] }
     }
 
+    /// An empty vector with room for `length` elements, at most a block.
+    #[must_use]
+    pub fn with_capacity(length: usize) -> SegmentedVec<T> {
+        SegmentedVec { blocks: vec![Vec::with_capacity(length.min(BLOCK_ROWS))] }
+    }
+
     /// Number of elements.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -34,7 +40,7 @@ impl<T: Clone> SegmentedVec<T> {
     /// Whether there is no element.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.blocks.is_empty()
+        self.len() == 0
     }
 
     /// Appends an element.

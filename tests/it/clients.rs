@@ -207,6 +207,56 @@ async fn a_cursor_can_be_described_like_a_portal() {
     server.stop().await;
 }
 
+/// asyncpg sends Flush where others send Sync.
+#[tokio::test]
+async fn an_error_does_not_wait_for_sync() {
+    let server = start(ServerConfig::default()).await;
+    let mut raw = Raw::connect(server.port).await;
+    raw.send(b'P', b"\0SELECT nothing\0\0\0").await;
+    raw.send(b'H', b"").await;
+    let kind = tokio::time::timeout(Duration::from_secs(30), raw.0.read_u8()).await;
+    assert_eq!(kind.unwrap().unwrap(), b'E');
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_portal_can_be_moved_in() {
+    let server = start(ServerConfig::default()).await;
+    let mut raw = Raw::connect(server.port).await;
+    raw.send(b'Q', b"BEGIN\0").await;
+    assert_eq!(raw.answers().await, "CZ");
+    raw.send(b'P', b"\0SELECT * FROM generate_series(1, 5)\0\0\0").await;
+    raw.send(b'B', b"c\0\0\0\0\0\0\0\0").await;
+    raw.send(b'S', b"").await;
+    assert_eq!(raw.answers().await, "12Z");
+    raw.send(b'Q', b"MOVE FORWARD 3 \"c\"\0").await;
+    assert_eq!(raw.answers().await, "CZ");
+    raw.send(b'E', b"c\0\0\0\0\0").await;
+    raw.send(b'S', b"").await;
+    assert_eq!(raw.answers().await, "DDCZ");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn parameters_take_the_types_around_them() {
+    let server = start(ServerConfig::default()).await;
+    let client = server.client().await;
+    client.batch_execute("CREATE TABLE t (id int PRIMARY KEY, s text)").await.unwrap();
+    let expected = [
+        ("SELECT id FROM t WHERE id = ANY ($1)", Type::INT4_ARRAY),
+        ("SELECT id FROM t WHERE s <> ALL ($1)", Type::TEXT_ARRAY),
+        ("SELECT * FROM generate_series(1, $1)", Type::INT4),
+        ("SELECT CASE WHEN $1 THEN 1 ELSE 2 END", Type::BOOL),
+    ];
+    for (query, kind) in expected {
+        let statement = client.prepare(query).await.unwrap();
+        assert_eq!(statement.params(), [kind], "{query}");
+    }
+    let rows = client.query("SELECT * FROM generate_series(1, $1)", &[&3_i32]).await.unwrap();
+    assert_eq!(rows.len(), 3);
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn harmless_settings_of_pools_are_taken() {
     let server = start(ServerConfig::default()).await;

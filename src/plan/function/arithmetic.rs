@@ -408,22 +408,30 @@ fn scaled(spans: &ArrayRef, factors: &ArrayRef, op: ArithmeticOp) -> Result<Arra
             let by = |value: f64| {
                 if op == ArithmeticOp::Divide { value / factor } else { value * factor }
             };
-            // Rests are rounded to a microsecond's digits, as Postgres does.
-            let rounded = |value: f64| (value * 1e6).round_ties_even() / 1e6;
-            let months = by(f64::from(span.months));
-            let days = by(f64::from(span.days));
-            let more_days = rounded(months.fract() * 30.0);
-            let mut seconds = rounded((days.fract() + more_days.fract()) * 86_400.0);
-            let mut days = days.trunc() + more_days.trunc();
-            if seconds.abs() >= 86_400.0 {
-                days += (seconds / 86_400.0).trunc();
-                seconds %= 86_400.0;
-            }
-            #[expect(clippy::cast_precision_loss, reason = "as Postgres computes it, in floats")]
-            let micros = by((span.nanoseconds / 1000) as f64) + seconds * 1e6;
-            interval(months, days, micros.round_ties_even()).ok_or_else(overflow)
+            scaled_by(span, by).ok_or_else(overflow)
         })?;
     Ok(Arc::new(results))
+}
+
+/// An interval whose parts are scaled; none if it is out of range.
+pub(super) fn scaled_by(
+    span: IntervalMonthDayNano,
+    by: impl Fn(f64) -> f64,
+) -> Option<IntervalMonthDayNano> {
+    // Rests are rounded to a microsecond's digits, as Postgres does.
+    let rounded = |value: f64| (value * 1e6).round_ties_even() / 1e6;
+    let months = by(f64::from(span.months));
+    let days = by(f64::from(span.days));
+    let more_days = rounded(months.fract() * 30.0);
+    let mut seconds = rounded((days.fract() + more_days.fract()) * 86_400.0);
+    let mut days = days.trunc() + more_days.trunc();
+    if seconds.abs() >= 86_400.0 {
+        days += (seconds / 86_400.0).trunc();
+        seconds %= 86_400.0;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "as Postgres computes it, in floats")]
+    let micros = by((span.nanoseconds / 1000) as f64) + seconds * 1e6;
+    interval(months, days, micros.round_ties_even())
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the range is checked before")]

@@ -2,6 +2,7 @@
 
 mod arithmetic;
 mod array;
+mod array_agg;
 mod assigned;
 mod cast;
 mod common_type;
@@ -30,6 +31,7 @@ mod time_format;
 mod time_part;
 mod timezone;
 mod tumble_start;
+mod united;
 mod wide;
 mod window_bound;
 mod with_ties;
@@ -101,13 +103,20 @@ pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
         json::all(),
         with_ties::all(),
         series::all(),
+        united::all(),
     ];
     groups.into_iter().flatten().collect()
 }
 
 /// Aggregate functions that take the place of DataFusion's of the same name.
 pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
-    let mut functions = vec![sum::sum(), sum::avg(), single_value(), string_agg::string_agg()];
+    let mut functions = vec![
+        sum::sum(),
+        sum::avg(),
+        single_value(),
+        string_agg::string_agg(),
+        array_agg::array_agg(),
+    ];
     functions.extend(ordered_set::all());
     functions
 }

@@ -15,7 +15,7 @@ use chrono::{DateTime, Months, NaiveDateTime};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::ScalarUDF;
 
-use super::simple::simple;
+use super::simple::{polymorphic, simple};
 use crate::error::{Error, Result, SqlState};
 
 /// The function that numbers the elements of arrays side by side.
@@ -23,7 +23,7 @@ const ORDINALS: &str = "__ordinals";
 
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     vec![
-        simple("generate_series", arguments, typing, series),
+        polymorphic("generate_series", arguments, typing, series),
         simple(
             ORDINALS,
             |types| Some(types.to_vec()),

@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility,
 };
 
+use super::arithmetic::scaled_by;
 use super::float_sum::FloatSum;
 use crate::error::{Error, SqlState};
 use crate::plan::undefined::undefined_function;
@@ -277,12 +278,12 @@ fn interval([months, days, nanos]: [i128; 3]) -> Result<IntervalMonthDayNano> {
     ))
 }
 
-/// As Postgres divides an interval: a month's remainder becomes days, a day's becomes time.
-fn interval_divided([months, days, nanos]: [i128; 3], count: i128) -> Result<IntervalMonthDayNano> {
-    const DAY: i128 = 86_400_000_000_000;
-    let days_scaled = days * count.signum() + (months % count) * 30;
-    let nanos = (nanos + (days_scaled % count) * DAY) / count;
-    interval([months / count, days_scaled / count, nanos / 1000 * 1000])
+/// As Postgres divides an interval, which it does in floats.
+fn interval_divided(total: [i128; 3], count: i128) -> Result<IntervalMonthDayNano> {
+    let out = || Error::new(SqlState::IntervalFieldOverflow, "interval out of range");
+    #[expect(clippy::cast_precision_loss, reason = "as Postgres computes it")]
+    let count = count as f64;
+    Ok(scaled_by(interval(total)?, |part| part / count).ok_or_else(out)?)
 }
 
 impl Accumulator for SumAccumulator {

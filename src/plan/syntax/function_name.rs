@@ -3,7 +3,8 @@
 use datafusion::execution::session_state::SessionState;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Value,
+    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName,
+    OrderByExpr, OrderByOptions, Value, WindowFrameBound, WindowSpec, WindowType,
 };
 
 use super::table_function::array_of;
@@ -65,6 +66,13 @@ impl Functions<'_> {
             && !self.state.scalar_functions().contains_key(name)
     }
 
+    fn aggregate(&self, name: &str) -> bool {
+        let aggregates = self.state.aggregate_functions();
+        let known =
+            |(alias, known): &(&str, &str)| *alias == name && aggregates.contains_key(*known);
+        aggregates.contains_key(name) || ALIASES.iter().any(known)
+    }
+
     fn known(&self, name: &str) -> bool {
         self.state.scalar_functions().contains_key(name)
             || self.state.aggregate_functions().contains_key(name)
@@ -83,13 +91,8 @@ impl Functions<'_> {
                 | "nullif"
                 | "greatest"
                 | "least"
-                | "sum"
-                | "avg"
-                | "min"
-                | "max"
                 | "mod"
                 | "array"
-                | "array_agg"
                 | "grouping"
                 | "pg_typeof"
                 | "unnest"
@@ -97,7 +100,10 @@ impl Functions<'_> {
                 | LABELED
         );
         let function = self.state.scalar_functions().get(&name);
-        listed || function.is_some_and(|function| keeps_argument_type(function))
+        listed
+            || self.aggregate(&name)
+            || self.state.window_functions().contains_key(&name)
+            || function.is_some_and(|function| keeps_argument_type(function))
     }
 
     /// `42883` if there is no function of this name.
@@ -128,19 +134,14 @@ impl Functions<'_> {
 impl Functions<'_> {
     /// Whether a call is one of an aggregate function.
     pub(super) fn is_aggregate(&self, call: &Function) -> bool {
-        self.names_aggregate(&last_part(&call.name))
-    }
-
-    fn names_aggregate(&self, name: &str) -> bool {
-        let known = |name: &str| self.state.aggregate_functions().contains_key(name);
-        known(name) || ALIASES.iter().any(|(alias, of)| *alias == name && known(of))
+        self.aggregate(&last_part(&call.name))
     }
 }
 
 /// `count(*)`, `f(DISTINCT x)`, `f(x) FILTER (…)`: what only some kinds of functions allow.
 impl Functions<'_> {
     fn check_form(&self, name: &str, function: &Function) -> Result<()> {
-        let aggregate = self.names_aggregate(name);
+        let aggregate = self.aggregate(name);
         let wrong = |message: String| Err(Error::new(SqlState::WrongObjectType, message));
         let FunctionArguments::List(list) = &function.args else { return Ok(()) };
         let starred = list
@@ -193,6 +194,8 @@ pub(crate) fn assigned(expr: Expr) -> Expr {
 pub(super) fn rewrite(expr: &mut Expr) {
     let Expr::Function(function) = expr else { return };
     let name = last_part(&function.name);
+    bare_counts(&name, function);
+    order_distinct(&name, function);
     let quoted = function
         .name
         .0
@@ -253,6 +256,62 @@ pub(super) fn rewrite(expr: &mut Expr) {
             }
         }
         _ => {}
+    }
+}
+
+/// The distinct values of a list come in their order, nulls last: sorting is how Postgres finds them.
+fn order_distinct(name: &str, function: &mut Function) {
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
+    if !distinct || !list.clauses.is_empty() || name != "array_agg" {
+        return;
+    }
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))] = &list.args[..] else { return };
+    let options = OrderByOptions { asc: Some(true), nulls_first: Some(false) };
+    let by = OrderByExpr { expr: expr.clone(), options, with_fill: None };
+    list.clauses.push(FunctionArgumentClause::OrderBy(vec![by]));
+}
+
+/// Takes the types off numbers of rows, which DataFusion reads itself: bounds of frames, and how far window
+/// functions look.
+fn bare_counts(name: &str, function: &mut Function) {
+    let Some(over) = &mut function.over else { return };
+    if let WindowType::WindowSpec(WindowSpec { window_frame: Some(frame), .. }) = over {
+        for bound in std::iter::once(&mut frame.start_bound).chain(&mut frame.end_bound) {
+            if let WindowFrameBound::Preceding(Some(rows))
+            | WindowFrameBound::Following(Some(rows)) = bound
+            {
+                super::bare(rows);
+                interval_bound(rows);
+            }
+        }
+    }
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    let counted = match name {
+        "ntile" => list.args.first_mut(),
+        "lag" | "lead" | "nth_value" => list.args.get_mut(1),
+        _ => None,
+    };
+    if let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(rows))) = counted {
+        super::bare(rows);
+    }
+}
+
+/// A bound of times as the literal of an interval that DataFusion reads: `RANGE '1 day' PRECEDING`.
+fn interval_bound(bound: &mut Expr) {
+    let text = match &*bound {
+        Expr::Cast { expr, data_type: DataType::Interval { .. }, .. } => expr.as_ref(),
+        other => other,
+    };
+    let Expr::Value(text) = text else { return };
+    if let Value::SingleQuotedString(_) = text.value {
+        *bound = Expr::Interval(Interval {
+            value: Box::new(Expr::Value(text.clone())),
+            leading_field: None,
+            leading_precision: None,
+            last_field: None,
+            fractional_seconds_precision: None,
+        });
     }
 }
 

@@ -3,6 +3,7 @@
 //! with something else.
 
 mod array;
+mod array_query;
 mod column_name;
 mod columns;
 mod form;
@@ -48,7 +49,7 @@ pub(crate) fn rewrite(
 ) -> Result<()> {
     merge::rewrite(query, relations, positions)?;
     outer::rewrite(query);
-    finished(query.visit(&mut WalkMut(&mut Rewriter { functions, positions, raw: 0 })))
+    finished(query.visit(&mut WalkMut(&mut Rewriter { functions, positions, raw: vec![] })))
 }
 
 /// A lone expression as DataFusion is to plan it.
@@ -57,7 +58,7 @@ pub(crate) fn rewrite_expr(
     functions: &Functions<'_>,
     positions: &Positions,
 ) -> Result<()> {
-    finished(expr.visit(&mut WalkMut(&mut Rewriter { functions, positions, raw: 0 })))
+    finished(expr.visit(&mut WalkMut(&mut Rewriter { functions, positions, raw: vec![] })))
 }
 
 fn finished(flow: ControlFlow<Error>) -> Result<()> {
@@ -70,8 +71,9 @@ fn finished(flow: ControlFlow<Error>) -> Result<()> {
 struct Rewriter<'a> {
     functions: &'a Functions<'a>,
     positions: &'a Positions,
-    /// How many constructs we are in whose numbers must stay bare (DataFusion reads them itself).
-    raw: usize,
+    /// Of the constructs that we are in, whether DataFusion itself reads the numbers right in them, which
+    /// must stay bare then.
+    raw: Vec<bool>,
 }
 
 impl Rewriter<'_> {
@@ -79,12 +81,10 @@ impl Rewriter<'_> {
         ControlFlow::Break(error.or_at(self.positions.of_span(at.span())))
     }
 
-    /// Whether DataFusion reads the numbers in `expr` itself.
+    /// Whether DataFusion itself reads the numbers right in `expr`.
     fn keeps_numbers_bare(&self, expr: &Expr) -> bool {
         match expr {
-            Expr::Function(function) => {
-                function.over.is_some() || !self.functions.keeps_argument_type(&function.name)
-            }
+            Expr::Function(function) => !self.functions.keeps_argument_type(&function.name),
             Expr::Interval(_) | Expr::TypedString(_) => true,
             _ => false,
         }
@@ -190,17 +190,20 @@ impl VisitorMut for Rewriter<'_> {
         if let TableFactor::Derived { lateral: true, subquery, .. } = factor {
             column_name::name_columns(&mut subquery.body);
         }
-        self.raw += usize::from(takes_bare_numbers(factor));
+        self.raw.push(takes_bare_numbers(factor));
         ControlFlow::Continue(())
     }
 
-    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
-        self.raw -= usize::from(takes_bare_numbers(factor));
+    fn post_visit_table_factor(&mut self, _factor: &mut TableFactor) -> ControlFlow<Error> {
+        self.raw.pop();
         ControlFlow::Continue(())
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
         if let Err(error) = form::row_query(expr) {
+            return self.fail(error, expr);
+        }
+        if let Err(error) = array_query::rewrite(expr) {
             return self.fail(error, expr);
         }
         if let Expr::Function(function) = expr
@@ -226,14 +229,14 @@ impl VisitorMut for Rewriter<'_> {
         }
         special::sign_before_power(expr);
         special::sign(expr);
-        self.raw += usize::from(self.keeps_numbers_bare(expr));
+        self.raw.push(self.keeps_numbers_bare(expr));
         ControlFlow::Continue(())
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
-        self.raw -= usize::from(self.keeps_numbers_bare(expr));
+        self.raw.pop();
         match expr {
-            Expr::Value(value) if self.raw == 0 => {
+            Expr::Value(value) if self.raw.last() != Some(&true) => {
                 if let Value::Number(digits, _) = &value.value
                     && let Some(kind) = number_type(digits)
                 {

@@ -94,6 +94,10 @@ impl Client {
             };
             skipping = done.is_err();
             self.report(done)?;
+            if skipping {
+                // Who sent Flush instead of Sync waits for it.
+                self.connection.flush().await?;
+            }
         }
     }
 

@@ -18,6 +18,7 @@ use super::rows::{Rows, Sent};
 use super::simple::{several_statements, tag};
 use crate::engine::{Prepared, Response};
 use crate::error::{Error, Result, SqlState};
+use crate::sql::statement::{Fetch, FetchDirection};
 use crate::types::pg_type;
 
 impl Client {
@@ -186,6 +187,37 @@ impl Client {
             other => self.answer(other).await?,
         }
         Ok(())
+    }
+
+    /// How many rows a MOVE passes over (at most), if it names a portal: a cursor that Bind has opened.
+    pub(super) fn moves_portal(&self, fetch: &Fetch) -> Option<Option<usize>> {
+        let found = fetch.is_move && self.portals.contains_key(&fetch.cursor);
+        match fetch.direction {
+            FetchDirection::Relative(count) if found => usize::try_from(count).ok().map(Some),
+            FetchDirection::All if found => Some(None),
+            _ => None,
+        }
+    }
+
+    /// MOVE in a portal.
+    pub(super) async fn move_portal(
+        &mut self,
+        name: &str,
+        count: Option<usize>,
+    ) -> Result<(), Failure> {
+        let mut portal = self.portals.remove(name).ok_or_else(|| unknown_portal(name))?;
+        let ready = matches!(portal.state, State::Ready);
+        if let Some(prepared) = portal.statement.clone().filter(|_| ready) {
+            self.start_portal(&mut portal, &prepared).await?;
+        }
+        let passed = match &mut portal.state {
+            State::Open { rows, .. } => {
+                rows.skip(&mut self.connection, &self.cancel, count).await?
+            }
+            _ => 0,
+        };
+        self.portals.insert(name.to_owned(), portal);
+        Ok(self.complete(format!("MOVE {passed}"))?)
     }
 
     /// Close: forgets a statement or portal; one that does not exist is no error.

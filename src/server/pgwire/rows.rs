@@ -79,6 +79,25 @@ impl Rows {
         }
     }
 
+    /// Passes over rows, at most `limit` of them; returns over how many.
+    pub(super) async fn skip(
+        &mut self,
+        connection: &mut Connection,
+        cancel: &CancelToken,
+        limit: Option<usize>,
+    ) -> Result<usize, Failure> {
+        let mut passed = 0;
+        while limit.is_none_or(|limit| passed < limit) {
+            let Some(batch) = self.next(connection, cancel).await? else { break };
+            let left = limit.map_or(usize::MAX, |limit| limit - passed);
+            let size = batch.num_rows().min(left);
+            passed += size;
+            self.rest =
+                (size < batch.num_rows()).then(|| batch.slice(size, batch.num_rows() - size));
+        }
+        Ok(passed)
+    }
+
     async fn next(
         &mut self,
         connection: &mut Connection,

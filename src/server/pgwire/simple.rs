@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::rows::{Rows, Sent};
 use crate::engine::Response;
 use crate::error::{Error, Result};
+use crate::sql::Statement;
 
 impl Client {
     /// Answers a Query message. Several statements are one implicit transaction: a failure undoes
@@ -26,6 +27,12 @@ impl Client {
             self.session.begin_message();
         }
         for parsed in &statements {
+            if let Statement::Fetch(fetch) = &parsed.statement
+                && let Some(count) = self.moves_portal(fetch)
+            {
+                self.move_portal(&fetch.cursor, count).await?;
+                continue;
+            }
             let done = match attended(&mut self.connection, self.session.run(parsed)).await {
                 Ok(response) => self.answer(response).await,
                 Err(failure) => Err(failure),

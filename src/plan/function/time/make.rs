@@ -58,15 +58,15 @@ fn make_date(year: i32, month: i32, of_month: i32) -> Result<i32> {
 }
 
 fn make_time(hour: i32, minute: i32, second: f64) -> Result<i64> {
-    let whole = i64::from(hour) * 3600 + i64::from(minute) * 60;
-    #[expect(clippy::cast_possible_truncation, reason = "less than a minute")]
-    let micros = whole * SECOND_US + (second * 1e6).round_ties_even() as i64;
-    let fits = (0..=24).contains(&hour)
-        && (0..60).contains(&minute)
-        && (0.0..=60.0).contains(&second)
-        && micros <= DAY_US;
+    let fits =
+        (0..=24).contains(&hour) && (0..60).contains(&minute) && (0.0..=60.0).contains(&second);
     if fits {
-        return Ok(micros);
+        let whole = i64::from(hour) * 3600 + i64::from(minute) * 60;
+        #[expect(clippy::cast_possible_truncation, reason = "not more than a minute")]
+        let micros = whole * SECOND_US + (second * 1e6).round_ties_even() as i64;
+        if micros <= DAY_US {
+            return Ok(micros);
+        }
     }
     let message = format!("time field value out of range: {hour}:{minute:02}:{second:02}");
     Err(Error::new(SqlState::DatetimeFieldOverflow, message))
@@ -123,7 +123,9 @@ fn interval(args: &[ArrayRef], row: usize) -> Result<IntervalMonthDayNano> {
         return Err(beyond());
     }
     #[expect(clippy::cast_possible_truncation, reason = "the range was just checked")]
-    let micros = (number(4) * 3600 + number(5) * 60) * SECOND_US + micros as i64;
+    let micros =
+        i128::from(number(4) * 3600 + number(5) * 60) * i128::from(SECOND_US) + micros as i128;
+    let micros = i64::try_from(micros).map_err(|_| beyond())?;
     Ok(span(months, days, micros))
 }
 
