@@ -162,11 +162,12 @@ fn computed_below(aggregate: Aggregate) -> DataFusionResult<Transformed<LogicalP
             let params = &mut call.params;
             let sorts = params.order_by.iter_mut().map(|sort| &mut sort.expr);
             let filter = params.filter.iter_mut().map(AsMut::as_mut);
-            let before = computed.len();
+            let mut transformed = false;
             for expr in params.args.iter_mut().chain(filter).chain(sorts) {
                 if !holds_subquery(expr)? {
                     continue;
                 }
+                transformed = true;
                 let known = computed.iter().position(|other| other == expr);
                 let index = known.unwrap_or(computed.len());
                 let column = Expr::Column(Column::new_unqualified(format!("__computed{index}")));
@@ -175,7 +176,6 @@ fn computed_below(aggregate: Aggregate) -> DataFusionResult<Transformed<LogicalP
                     computed.push(expr);
                 }
             }
-            let transformed = computed.len() > before;
             Ok(Transformed::new(
                 Expr::AggregateFunction(call),
                 transformed,
