@@ -125,7 +125,7 @@ pub fn plan(
     let mut query = query.clone();
     rewrite::rewrite(&mut query);
     let mut state = base_state().clone();
-    for function in of_catalogs().chain(function::all(context)) {
+    for function in function::all(context) {
         state.register_udf(function)?;
     }
     let provider = Provider { context, state: &state };
@@ -183,7 +183,14 @@ fn base_state() -> &'static SessionState {
         let options = config.options_mut();
         options.sql_parser.map_string_types_to_utf8view = false;
         options.execution.time_zone = Some("UTC".into());
-        SessionStateBuilder::new().with_config(config).with_default_features().build()
+        let mut state =
+            SessionStateBuilder::new().with_config(config).with_default_features().build();
+        let ours = of_catalogs(|name| state.scalar_functions().contains_key(name));
+        for function in ours {
+            let registered = state.register_udf(function);
+            debug_assert!(registered.is_ok(), "registering takes any function");
+        }
+        state
     })
 }
 

@@ -78,10 +78,13 @@ pub(crate) fn scalar(name: &str) -> Arc<ScalarUDF> {
     Arc::clone(ALL.get(name).expect("the names that are asked for are here"))
 }
 
-/// Those of the scalar functions that queries of the system catalogs call, too.
-pub(crate) fn of_catalogs() -> impl Iterator<Item = Arc<ScalarUDF>> {
+/// The scalar functions for queries of the system catalogs: those that DataFusion does not have (`known`), and
+/// of the others those that it has in another way.
+pub(crate) fn of_catalogs(known: impl Fn(&str) -> bool) -> Vec<Arc<ScalarUDF>> {
     const NAMES: [&str; 4] = ["array_to_string", "quote_ident", "quote_literal", "quote_nullable"];
-    NAMES.into_iter().map(scalar)
+    let wanted =
+        |function: &Arc<ScalarUDF>| NAMES.contains(&function.name()) || !known(function.name());
+    scalars().into_iter().filter(wanted).collect()
 }
 
 /// Scalar functions that take the place of DataFusion's of the same name.
