@@ -25,8 +25,8 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
                 one::<Bytea, Int4, _>(|bytes: &[u8]| size(bytes.len() * 8)),
             ],
         ),
-        declared("upper", vec![one::<Text, Text, _>(|text: &str| mapped(text, upper))]),
-        declared("lower", vec![one::<Text, Text, _>(|text: &str| mapped(text, lower))]),
+        declared("upper", vec![one::<Text, Text, _>(upper_text)]),
+        declared("lower", vec![one::<Text, Text, _>(lower_text)]),
         declared("initcap", vec![one::<Text, Text, _>(initcap)]),
         declared(
             "reverse",
@@ -43,8 +43,12 @@ fn length(text: &str) -> i32 {
     size(if text.is_ascii() { text.len() } else { text.chars().count() })
 }
 
-fn mapped(text: &str, map: fn(char) -> char) -> String {
-    text.chars().map(map).collect()
+fn upper_text(text: &str) -> String {
+    if text.is_ascii() { text.to_ascii_uppercase() } else { text.chars().map(upper).collect() }
+}
+
+fn lower_text(text: &str) -> String {
+    if text.is_ascii() { text.to_ascii_lowercase() } else { text.chars().map(lower).collect() }
 }
 
 /// The upper case letter, if it is one: Postgres maps letter by letter.
