@@ -58,6 +58,8 @@ sql_states! {
     InvalidUseOfEscapeCharacter = "2200C",
     SubstringError = "22011",
     ArraySubscriptError = "2202E",
+    InvalidArgumentForNtile = "22014",
+    InvalidArgumentForNthValue = "22016",
     InvalidArgumentForWidthBucket = "2201G",
     InvalidRegularExpression = "2201B",
     InvalidLimit = "2201W",

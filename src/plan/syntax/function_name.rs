@@ -4,7 +4,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName,
-    OrderByExpr, OrderByOptions, Value, WindowFrameBound, WindowSpec, WindowType,
+    OrderByExpr, OrderByOptions, UnaryOperator, Value, WindowFrameBound, WindowSpec, WindowType,
 };
 
 use super::table_function::array_of;
@@ -166,7 +166,28 @@ impl Functions<'_> {
         if !aggregate && function.filter.is_some() && function.over.is_none() {
             return wrong(format!("FILTER specified, but {name} is not an aggregate function"));
         }
-        Ok(())
+        check_count(name, list)
+    }
+}
+
+/// The number of rows or buckets that a window function counts is above zero.
+fn check_count(name: &str, list: &FunctionArgumentList) -> Result<()> {
+    let (position, state) = match name {
+        "ntile" => (0, SqlState::InvalidArgumentForNtile),
+        "nth_value" => (1, SqlState::InvalidArgumentForNthValue),
+        _ => return Ok(()),
+    };
+    let zero = |expr: &Expr| match expr {
+        Expr::Value(value) => matches!(&value.value, Value::Number(digits, _) if digits == "0"),
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => matches!(**expr, Expr::Value(_)),
+        _ => false,
+    };
+    match list.args.get(position) {
+        Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))) if zero(expr) => {
+            let message = format!("argument of {name} must be greater than zero");
+            Err(Error::new(state, message))
+        }
+        _ => Ok(()),
     }
 }
 
