@@ -49,11 +49,13 @@ impl Session {
         Ok(Response::Rows { schema, rows, verb: "SELECT", counted: true })
     }
 
-    /// The rows of a query that may have called `set_config`, which takes effect with the statement.
+    /// The rows of a query that may have called `set_config`, which takes effect with the statement, or
+    /// `nextval`, whose numbers are in the log before anybody sees them.
     async fn settled(&mut self, rows: RowStream) -> Result<RowStream> {
         let changes = Arc::clone(&self.setting_changes);
         let announcements = Arc::clone(&self.announced);
         let batches: Vec<RecordBatch> = rows.try_collect().await?;
+        self.reserve_numbers().await?;
         if self.block.is_none() {
             self.shared.locks.end_block(self.id());
         }
