@@ -22,7 +22,7 @@ use crate::error::{Error, Result, SqlState};
 use crate::plan::write::{Known, Parts, sole_relation};
 use crate::runtime::request::SubscriptionItem;
 use crate::sql::statement::{Name, Query};
-use crate::sql::{self, Parsed, Statement};
+use crate::sql::{self, Parsed};
 use crate::types::{Delta, Epoch, ObjectId};
 
 impl Session {
@@ -137,13 +137,8 @@ impl Session {
         let name = named(table)?;
         let target = self.target(&name, None)?;
         let schema = rows.schema();
-        let mut columns = Vec::with_capacity(schema.fields().len());
-        let mut parts = Parts::from(Known { schema: STATEMENT, name: ROWS, alias: ROWS })?;
-        for field in schema.fields() {
-            columns.push((field.name().clone(), 1));
-            parts = parts.column(ROWS, field.name());
-        }
-        let columns = target.columns(&columns)?;
+        let names: Vec<_> = schema.fields().iter().map(|field| (field.name().clone(), 1)).collect();
+        let columns = target.columns(&names)?;
         let fields: Vec<_> = columns.iter().map(|&column| target.field(column)).collect();
         let same = itertools::zip_eq(schema.fields(), &fields)
             .all(|(given, wanted)| given.data_type() == wanted.data_type());
@@ -152,6 +147,10 @@ impl Session {
         let converted = if plain {
             rows
         } else {
+            let mut parts = Parts::from(Known { schema: STATEMENT, name: ROWS, alias: ROWS })?;
+            for (name, _) in &names {
+                parts = parts.column(ROWS, name);
+            }
             let mut scope = self.scope();
             let id = scope.add_local(ROWS, schema);
             let select = self.planner(scope).query_into(&parts.query()?, "", &[], &fields)?;
@@ -172,15 +171,9 @@ impl Session {
 
 /// A relation's name as SQL spells it.
 fn named(relation: &str) -> Result<Name> {
-    let parsed = sql::parse(&format!("SELECT * FROM {relation}"))?;
-    let sole = match parsed.first().map(|parsed| &parsed.statement) {
-        Some(Statement::Query(query)) if parsed.len() == 1 => sole_relation(query),
-        _ => None,
-    };
-    let (schema, name) = sole.ok_or_else(|| {
+    sql::parse_name(relation).map_err(|_| {
         Error::new(SqlState::InvalidName, format!("\"{relation}\" does not name a relation"))
-    })?;
-    Ok(Name { schema, name, position: 1 })
+    })
 }
 
 fn received(

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::SchemaRef;
+use datafusion::logical_expr::ScalarUDF;
 
 use super::session::Session;
 use super::shared::Shared;
@@ -104,11 +105,6 @@ impl Scope {
         system::relation(self.system_context(), schema, name)
     }
 
-    /// Functions that need the catalog or the session.
-    fn functions(&self) -> Vec<Arc<datafusion::logical_expr::ScalarUDF>> {
-        system::functions(self.system_context())
-    }
-
     fn relation(&self, object: &Object) -> Option<Relation> {
         let name = object.relation_name()?;
         let mut relation = Relation {
@@ -184,6 +180,11 @@ impl Relations for Scope {
         };
         self.catalog.objects().filter_map(visible).collect()
     }
+
+    /// Functions that need the catalog or the session.
+    fn functions(&self) -> Vec<Arc<ScalarUDF>> {
+        system::functions(self.system_context())
+    }
 }
 
 impl Session {
@@ -231,9 +232,8 @@ impl Session {
             user: self.options.user.clone(),
             database: self.options.database.clone(),
             schema: scope.search_path.first().cloned().unwrap_or_default(),
-            functions: scope.functions(),
         };
-        Planner::new(Arc::new(scope), &session)
+        Planner::new(Arc::new(scope), session)
     }
 
     /// `now()`: of the block, or of this statement.

@@ -66,14 +66,15 @@ pub struct Session {
     pub database: String,
     /// `current_schema()`: the first of the search path.
     pub schema: String,
-    /// Further functions, such as those of `pg_catalog`; they win over ours of the same name.
-    pub functions: Vec<Arc<ScalarUDF>>,
 }
 
 /// Plans the queries and expressions of one statement.
 pub struct Planner {
     relations: Arc<dyn Relations>,
-    state: Arc<SessionState>,
+    session: Session,
+    /// DataFusion's registries with the session's functions: copied when something is to be planned,
+    /// since many a write has nothing to plan.
+    state: OnceLock<Arc<SessionState>>,
     timezone: Timezone,
 }
 
@@ -86,17 +87,24 @@ impl fmt::Debug for Planner {
 impl Planner {
     /// A planner that finds relations in `relations`.
     #[must_use]
-    pub fn new(relations: Arc<dyn Relations>, session: &Session) -> Planner {
+    pub fn new(relations: Arc<dyn Relations>, session: Session) -> Planner {
+        let timezone = session.timezone;
+        Planner { relations, session, state: OnceLock::new(), timezone }
+    }
+
+    fn state(&self) -> &Arc<SessionState> {
         static BASE: OnceLock<SessionState> = OnceLock::new();
-        let mut state = BASE.get_or_init(base_state).clone();
-        state.execution_props_mut().query_execution_start_time =
-            DateTime::from_timestamp_micros(session.now_us);
-        let functions = function::of_session(session).into_iter();
-        for function in functions.chain(session.functions.iter().map(Arc::clone)) {
-            let registered = state.register_udf(function);
-            debug_assert!(registered.is_ok(), "registering takes any function");
-        }
-        Planner { relations, state: Arc::new(state), timezone: session.timezone }
+        self.state.get_or_init(|| {
+            let mut state = BASE.get_or_init(base_state).clone();
+            state.execution_props_mut().query_execution_start_time =
+                DateTime::from_timestamp_micros(self.session.now_us);
+            let functions = function::of_session(&self.session).into_iter();
+            for function in functions.chain(self.relations.functions()) {
+                let registered = state.register_udf(function);
+                debug_assert!(registered.is_ok(), "registering takes any function");
+            }
+            Arc::new(state)
+        })
     }
 
     /// The same for views that there are, which know no session.
@@ -127,7 +135,7 @@ impl Planner {
             schema,
             parameters: parameter_types(&plan, parameters)?,
             plan,
-            state: Arc::clone(&self.state),
+            state: Arc::clone(self.state()),
         })
     }
 
@@ -169,9 +177,9 @@ impl Planner {
         unique_columns(&analyzed)?;
         let names = scanned(&analyzed)?;
         let lowered = logical::refuse_volatile(&analyzed)
-            .and_then(|()| logical::optimize(analyzed, &self.state))
+            .and_then(|()| logical::optimize(analyzed, self.state()))
             .and_then(|optimized| {
-                let node = Lowering::new(self.state.execution_props()).lower(&optimized)?;
+                let node = Lowering::new(self.state().execution_props()).lower(&optimized)?;
                 Ok((prune::prune(node)?, optimized))
             });
         let (node, optimized) =
@@ -186,13 +194,13 @@ impl Planner {
     }
 
     fn window_function(&self, name: &str) -> WindowFunctionDefinition {
-        let function = self.state.window_functions().get(name);
+        let function = self.state().window_functions().get(name);
         WindowFunctionDefinition::WindowUDF(Arc::clone(function.expect("it is registered")))
     }
 
     fn analyzed(&self, plan: LogicalPlan, text: &str) -> Result<LogicalPlan> {
-        let options = self.state.config_options();
-        let analyzed = self.state.analyzer().execute_and_check(plan, options, |_, _| {});
+        let options = self.state().config_options();
+        let analyzed = self.state().analyzer().execute_and_check(plan, options, |_, _| {});
         analyzed.map_err(|error| error::located(error, text))
     }
 
@@ -242,12 +250,12 @@ impl Planner {
             return Err(Error::unsupported("a subquery in this expression"));
         }
         let (_, field) = expr.to_field(&schema)?;
-        let expr = self.state.create_physical_expr(expr, &schema)?;
+        let expr = self.state().create_physical_expr(expr, &schema)?;
         Ok(Scalar { expr, field })
     }
 
     fn functions(&self) -> Functions<'_> {
-        Functions { state: &self.state }
+        Functions { state: self.state() }
     }
 
     /// The plan of `query` before analysis.
@@ -410,7 +418,7 @@ impl ContextProvider for Provider<'_> {
         name: &str,
         args: Vec<Expr>,
     ) -> DataFusionResult<Arc<dyn TableSource>> {
-        let state = &self.planner.state;
+        let state = self.planner.state();
         let name = if name == syntax::LONG_SERIES { "generate_series" } else { name };
         let function = state.table_functions().get(name).ok_or_else(|| {
             let error = format!("function {name} does not exist");
@@ -437,11 +445,11 @@ impl ContextProvider for Provider<'_> {
     }
 
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
-        self.planner.state.expr_planners()
+        self.planner.state().expr_planners()
     }
 
     fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
-        self.planner.state.relation_planners()
+        self.planner.state().relation_planners()
     }
 
     fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
@@ -449,19 +457,19 @@ impl ContextProvider for Provider<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        self.planner.state.scalar_functions().get(name).cloned()
+        self.planner.state().scalar_functions().get(name).cloned()
     }
 
     fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
-        self.planner.state.higher_order_functions().get(name).cloned()
+        self.planner.state().higher_order_functions().get(name).cloned()
     }
 
     fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
-        self.planner.state.aggregate_functions().get(name).cloned()
+        self.planner.state().aggregate_functions().get(name).cloned()
     }
 
     fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
-        self.planner.state.window_functions().get(name).cloned()
+        self.planner.state().window_functions().get(name).cloned()
     }
 
     fn get_variable_type(&self, _names: &[String]) -> Option<DataType> {
@@ -469,11 +477,11 @@ impl ContextProvider for Provider<'_> {
     }
 
     fn options(&self) -> &ConfigOptions {
-        self.planner.state.config_options()
+        self.planner.state().config_options()
     }
 
     fn udf_names(&self) -> Vec<String> {
-        self.planner.state.scalar_functions().keys().cloned().collect()
+        self.planner.state().scalar_functions().keys().cloned().collect()
     }
 
     fn higher_order_function_names(&self) -> Vec<String> {
@@ -481,10 +489,10 @@ impl ContextProvider for Provider<'_> {
     }
 
     fn udaf_names(&self) -> Vec<String> {
-        self.planner.state.aggregate_functions().keys().cloned().collect()
+        self.planner.state().aggregate_functions().keys().cloned().collect()
     }
 
     fn udwf_names(&self) -> Vec<String> {
-        self.planner.state.window_functions().keys().cloned().collect()
+        self.planner.state().window_functions().keys().cloned().collect()
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::common::{Constraint, Constraints};
-use datafusion::logical_expr::{LogicalPlan, TableSource};
+use datafusion::logical_expr::{LogicalPlan, ScalarUDF, TableSource};
 use datafusion::sql::sqlparser::ast::Query;
 
 use crate::types::ObjectId;
@@ -64,6 +64,11 @@ pub trait Relations: Send + Sync {
 
     /// All names a user might have meant, for "did you mean".
     fn names(&self) -> Vec<String>;
+
+    /// Further functions, such as those of `pg_catalog`; they win over ours of the same name.
+    fn functions(&self) -> Vec<Arc<ScalarUDF>> {
+        vec![]
+    }
 }
 
 /// A relation as DataFusion's planner sees it.

@@ -88,6 +88,14 @@ pub fn parse_query(text: &str) -> Result<Box<Query>> {
     parse::fragment(text, |r| r.query())
 }
 
+/// The name of a relation, as a statement spells it.
+///
+/// # Errors
+/// As [`parse()`].
+pub fn parse_name(text: &str) -> Result<Name> {
+    parse::fragment(text, |r| r.name())
+}
+
 /// The length of an interval written as text, such as `10 seconds`, in microseconds; months count as 30
 /// days.
 ///

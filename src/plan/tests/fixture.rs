@@ -144,7 +144,7 @@ pub(super) fn parse(sql: &str) -> Query {
 
 pub(super) fn planner() -> Planner {
     let session = Session { now_us: 1_704_067_200_000_000, ..Session::default() };
-    Planner::new(Arc::new(catalog()), &session)
+    Planner::new(Arc::new(catalog()), session)
 }
 
 pub(super) fn view(sql: &str) -> Result<ViewPlan> {
