@@ -29,11 +29,38 @@ impl Exchange {
         Ok(Exchange { channel, keys: keys.to_vec(), encoder, workers })
     }
 
-    /// The rows of `delta` by destination; only destinations that get any.
+    /// The rows of `deltas` by destination. Whoever gets few rows of several deltas gets them as one.
     ///
     /// # Errors
     /// Only what Arrow's kernels report.
-    pub fn partition(&self, delta: Delta) -> Result<Vec<(usize, Selection)>> {
+    pub fn partition(&self, deltas: &[Delta]) -> Result<Vec<(usize, Selection)>> {
+        let mut parts = vec![];
+        let mut small: Vec<Vec<(usize, Vec<u32>)>> = vec![vec![]; self.workers];
+        for (index, delta) in deltas.iter().enumerate() {
+            for (dest, rows) in self.split(delta)?.into_iter().enumerate() {
+                if rows.len() >= SHARED_ROWS_MIN {
+                    parts.push((dest, selected(delta, rows)));
+                } else if !rows.is_empty() {
+                    small[dest].push((index, rows));
+                }
+            }
+        }
+        for (dest, mut pieces) in small.into_iter().enumerate() {
+            if pieces.len() > 1 {
+                let places = pieces
+                    .iter()
+                    .flat_map(|(delta, rows)| rows.iter().map(move |&row| (*delta, row as usize)));
+                let gathered = Delta::gather(deltas, &places.collect::<Vec<_>>())?;
+                parts.extend(gathered.into_iter().map(|delta| (dest, delta.into())));
+            } else if let Some((index, rows)) = pieces.pop() {
+                parts.push((dest, selected(&deltas[index], rows).into_delta()?.into()));
+            }
+        }
+        Ok(parts)
+    }
+
+    /// The numbers of `delta`'s rows by destination.
+    fn split(&self, delta: &Delta) -> Result<Vec<Vec<u32>>> {
         let keys = self.keys.iter().map(|&column| ArrayRef::clone(delta.column(column)));
         let keys: Vec<ArrayRef> = keys.collect();
         let mut rows: Vec<Vec<u32>> = vec![vec![]; self.workers];
@@ -49,18 +76,14 @@ impl Exchange {
                 rows[worker(hash)].push(row as u32);
             }
         }
-        let mut parts = vec![];
-        for (dest, rows) in rows.into_iter().enumerate() {
-            if rows.len() == delta.rows() {
-                return Ok(vec![(dest, delta.into())]);
-            }
-            let rows = UInt32Array::from(rows);
-            if rows.len() >= SHARED_ROWS_MIN {
-                parts.push((dest, Selection::of(delta.clone(), rows)));
-            } else if !rows.is_empty() {
-                parts.push((dest, delta.take(&rows)?.into()));
-            }
-        }
-        Ok(parts)
+        Ok(rows)
     }
+}
+
+/// Rows `rows` of `delta`, in order.
+fn selected(delta: &Delta, rows: Vec<u32>) -> Selection {
+    if rows.len() == delta.rows() {
+        return delta.clone().into();
+    }
+    Selection::of(delta.clone(), UInt32Array::from(rows))
 }

@@ -292,7 +292,7 @@ impl Executor {
     fn enlist(&mut self, id: NodeId) {
         let node = &mut self.graph[id];
         if !std::mem::replace(&mut node.scheduled, true) {
-            self.schedule.insert((node.level, node.depth, id));
+            self.schedule.insert((node.round(), node.depth, id));
         }
     }
 
@@ -302,26 +302,28 @@ impl Executor {
         if rows.is_empty() || node.dead {
             return;
         }
-        if let Body::Exchange(exchange) = &node.body {
-            match rows.into_delta().and_then(|delta| exchange.partition(delta)) {
-                Ok(parts) => self.send(id, parts),
-                Err(error) => self.fail(id, &error),
-            }
-            return;
-        }
         node.pending.push((port, rows));
         self.enlist(id);
     }
 
-    /// Sends the parts of a delta that exchange `id` has split.
-    fn send(&mut self, id: NodeId, parts: Vec<(usize, Selection)>) {
-        for (dest, rows) in parts {
-            if dest == self.worker {
-                // Its consumers are of a later level: they wait for the next round like packets.
-                self.pass_on(id, rows);
-            } else if let Body::Exchange(exchange) = &self.graph[id].body {
-                self.outbox.push(Packet { channel: exchange.channel, dest, rows });
+    /// Sends what exchange `id` has been given in this round to where it belongs.
+    fn send(&mut self, id: NodeId, pending: Vec<(Port, Selection)>) {
+        let Body::Exchange(exchange) = &self.graph[id].body else { return };
+        let channel = exchange.channel;
+        let deltas: Result<Vec<Delta>> =
+            pending.into_iter().map(|(_, rows)| rows.into_delta()).collect();
+        match deltas.and_then(|deltas| exchange.partition(&deltas)) {
+            Ok(parts) => {
+                for (dest, rows) in parts {
+                    if dest == self.worker {
+                        // Its consumers are of a later level: they wait for the next round like packets.
+                        self.pass_on(id, rows);
+                    } else {
+                        self.outbox.push(Packet { channel, dest, rows });
+                    }
+                }
             }
+            Err(error) => self.fail(id, &error),
         }
     }
 
@@ -354,7 +356,7 @@ impl Executor {
             return;
         }
         let wanted = !node.consumers.is_empty() || node.watchers > 0;
-        let Body::Operator(operator) = &mut node.body else { return };
+        let Body::Operator(operator) = &mut node.body else { return self.send(id, pending) };
         let mut ctx = Context { arrangements: &mut self.arrangements, epoch: self.epoch };
         let mut out = Output { wanted, ..Output::default() };
         let result = guard(operator.name(), || {

@@ -42,7 +42,7 @@ pub struct GraphNode {
     pub inputs: Vec<(NodeId, Port)>,
     /// Consumers, with the port at which this arrives there.
     pub consumers: Vec<(NodeId, Port)>,
-    /// Round of a tick in which it runs.
+    /// Round of a tick in which what it puts out is consumed.
     pub level: usize,
     /// Order within the round.
     pub depth: usize,
@@ -68,6 +68,14 @@ pub struct GraphNode {
     pub pending: Vec<(Port, Selection)>,
     /// Rows that it has left out.
     pub failed_rows: FailedRows,
+}
+
+impl GraphNode {
+    /// The round of a tick in which it runs: an exchange sends at the end of its producers' round.
+    #[must_use]
+    pub fn round(&self) -> usize {
+        self.level - usize::from(matches!(self.body, Body::Exchange(_)))
+    }
 }
 
 /// A view in the graph.

@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 use super::command::{Command, Report, TickHeader, WorkerInput};
 use super::fabric::Fabric;
 use super::fill::{Stage, View};
-use super::input::distribute;
+use super::input::Spreading;
 use super::publish::{Reading, Watched};
 use super::request::{Request, Snapshot, Status, Write};
 use super::source::{Feed, Feeding};
@@ -356,15 +356,18 @@ impl Coordinator {
         }
         let mut changed = vec![];
         let mut inputs = vec![WorkerInput::default(); self.fabric.local_workers()];
+        let deltas = || self.changes.iter().map(|(_, delta)| delta);
+        let rows = deltas().chain(fills.iter().map(|(_, _, delta)| delta)).map(Delta::rows).sum();
+        let mut spreading = Spreading::new(rows, inputs.len());
         for (relation, delta) in std::mem::take(&mut self.changes) {
             push_new(&mut changed, relation);
-            for (worker, piece) in distribute(delta, inputs.len(), &mut self.turn) {
+            for (worker, piece) in spreading.give(delta, &mut self.turn) {
                 inputs[worker].changes.push((relation, piece));
             }
         }
         for (view, relation, delta) in fills {
             push_new(&mut filled, (view, relation));
-            for (worker, piece) in distribute(delta, inputs.len(), &mut self.turn) {
+            for (worker, piece) in spreading.give(delta, &mut self.turn) {
                 inputs[worker].fills.push((view, relation, piece));
             }
         }

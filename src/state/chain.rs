@@ -82,6 +82,7 @@ impl Chains {
         weight: impl Fn(usize) -> i64,
     ) -> Chains {
         let mut chains = Chains::new(encoder);
+        chains.index = RowIndex::with_capacity(keys.hashes.len());
         chains.entries = SegmentedVec::with_capacity(keys.hashes.len());
         let entries = chains.find_or_insert(keys, 0..keys.hashes.len());
         let rows: Vec<u32> =

@@ -60,6 +60,16 @@ impl RowIndex {
         RowIndex { tables: vec![Table::default(); TABLES] }
     }
 
+    /// An empty index that takes about `rows` entries without growing.
+    #[must_use]
+    pub fn with_capacity(rows: usize) -> RowIndex {
+        let slots = rows / TABLES * 2;
+        if slots < SLOTS_MIN {
+            return RowIndex::new();
+        }
+        RowIndex { tables: vec![Table::of(slots.next_power_of_two()); TABLES] }
+    }
+
     /// Number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -121,15 +131,18 @@ impl RowIndex {
                 }
                 let probe = first + narrow(offset);
                 // Once more: an earlier row of this batch may have made it.
-                let again = self.table(hash);
-                let again = again.find(again.home(hash), hash, |row| equal(state, probe, row));
-                out[start + offset] = if again == NONE {
-                    let row = on_new(state, probe);
-                    self.insert(hash, row);
-                    row
-                } else {
-                    again
-                };
+                let table = &mut self.tables[table_of(hash)];
+                table.prepare();
+                out[start + offset] =
+                    match table.search(table.home(hash), hash, |row| equal(state, probe, row)) {
+                        Ok(row) => row,
+                        Err(place) => {
+                            let row = on_new(state, probe);
+                            assert!(row < NONE, "row numbers end before NONE");
+                            table.fill(place, slot(hash, row));
+                            row
+                        }
+                    };
             }
             first += narrow(batch.len());
         }
@@ -181,6 +194,11 @@ impl RowIndex {
 }
 
 impl Table {
+    /// An empty table of `length` slots, a power of two.
+    fn of(length: usize) -> Table {
+        Table { slots: vec![EMPTY; length], shift: 32 - length.trailing_zeros(), used: 0 }
+    }
+
     fn home(&self, hash: u64) -> Home {
         if self.slots.is_empty() {
             return Home { place: 0, slot: EMPTY };
@@ -190,17 +208,27 @@ impl Table {
     }
 
     /// The first row in probing order with the tag of `hash` for which `accept` holds, or [`NONE`].
-    fn find(&self, home: Home, hash: u64, mut accept: impl FnMut(u32) -> bool) -> u32 {
+    fn find(&self, home: Home, hash: u64, accept: impl FnMut(u32) -> bool) -> u32 {
+        self.search(home, hash, accept).unwrap_or(NONE)
+    }
+
+    /// The same; if there is none, where probing ended: the empty slot of a new entry.
+    fn search(
+        &self,
+        home: Home,
+        hash: u64,
+        mut accept: impl FnMut(u32) -> bool,
+    ) -> Result<u32, usize> {
         let (mut place, mut slot) = (home.place as usize, home.slot);
         let mask = self.slots.len().wrapping_sub(1);
         while slot != EMPTY {
             if slot >> 32 == hash >> 32 && accept(row_of(slot)) {
-                return row_of(slot);
+                return Ok(row_of(slot));
             }
             place = (place + 1) & mask;
             slot = self.slots[place];
         }
-        NONE
+        Err(place)
     }
 
     /// The slot that holds `row` under `hash`.
@@ -219,11 +247,23 @@ impl Table {
     }
 
     fn insert(&mut self, hash: u64, row: u32) {
+        self.prepare();
+        self.put(slot(hash, row));
+        self.used += 1;
+    }
+
+    /// Makes room for one more entry.
+    fn prepare(&mut self) {
         // At most three quarters full, or runs of used slots grow long.
         if (self.used + 1) * 4 > self.slots.len() * 3 {
             self.grow();
         }
-        self.put(slot(hash, row));
+    }
+
+    /// Makes an empty slot an entry.
+    fn fill(&mut self, place: usize, slot: u64) {
+        debug_assert_eq!(self.slots[place], EMPTY, "where probing ended");
+        self.slots[place] = slot;
         self.used += 1;
     }
 
@@ -240,9 +280,8 @@ impl Table {
     }
 
     fn grow(&mut self) {
-        let length = (self.slots.len() * 2).max(SLOTS_MIN);
-        let old = std::mem::replace(&mut self.slots, vec![EMPTY; length]);
-        self.shift = 32 - length.trailing_zeros();
+        let grown = Table::of((self.slots.len() * 2).max(SLOTS_MIN));
+        let old = std::mem::replace(self, Table { used: self.used, ..grown }).slots;
         for slot in old {
             if slot != EMPTY {
                 self.put(slot);

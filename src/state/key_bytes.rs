@@ -1,5 +1,7 @@
 //! The bytes of keys that are not of fixed width, in blocks that are not moved.
 
+use super::segmented::make_room;
+
 /// The bytes of keys, each behind its length.
 #[derive(Debug, Default)]
 pub(super) struct KeyBytes {
@@ -27,13 +29,12 @@ impl KeyBytes {
     pub(super) fn push(&mut self, key: &[u8]) -> u64 {
         let size = key.len() + KeyBytes::LENGTH_SIZE;
         if self.blocks.last().is_none_or(|block| block.len() + size > KeyBytes::BLOCK_SIZE) {
-            // The first block grows with the state; a key longer than a block has one to itself.
-            let capacity =
-                if self.blocks.is_empty() { size } else { KeyBytes::BLOCK_SIZE.max(size) };
-            self.blocks.push(Vec::with_capacity(capacity));
+            // A key longer than a block has one to itself.
+            self.blocks.push(vec![]);
         }
         let number = self.blocks.len() - 1;
         let block = &mut self.blocks[number];
+        make_room(block, size, KeyBytes::BLOCK_SIZE);
         let place = (number as u64) << 32 | block.len() as u64;
         block.extend_from_slice(
             &u32::try_from(key.len()).expect("a key is below 4 GB").to_le_bytes(),
@@ -53,8 +54,8 @@ impl KeyBytes {
         self.garbage > KeyBytes::BLOCK_SIZE && self.garbage * 2 > self.used
     }
 
-    /// Bytes held.
+    /// Bytes held; room that has never been used takes none.
     pub(super) fn byte_size(&self) -> usize {
-        self.blocks.iter().map(Vec::capacity).sum()
+        self.blocks.iter().map(Vec::len).sum()
     }
 }

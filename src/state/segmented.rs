@@ -8,6 +8,17 @@ pub const BLOCK_ROWS: usize = 1 << BLOCK_BITS;
 /// Binary logarithm of [`BLOCK_ROWS`].
 pub const BLOCK_BITS: u32 = 16;
 
+/// Makes room for `more` further elements in a block that will hold `full`, or more if it must. Small blocks
+/// grow by doubling, for states of a few rows. Others get all their room at once: what is moved has to be
+/// written to memory that nobody has touched yet, and room that is not used is never touched.
+pub fn make_room<T>(block: &mut Vec<T>, more: usize, full: usize) {
+    const SMALL_BYTES: usize = 1 << 15;
+    let length = block.len() + more;
+    if length > block.capacity() && length * size_of::<T>() > SMALL_BYTES {
+        block.reserve_exact(full.max(length) - block.len());
+    }
+}
+
 /// A growable vector that never moves full blocks.
 ///
 /// # Invariants
@@ -46,7 +57,10 @@ impl<T: Clone> SegmentedVec<T> {
     /// Appends an element.
     pub fn push(&mut self, value: T) {
         match self.blocks.last_mut() {
-            Some(block) if block.len() < BLOCK_ROWS => block.push(value),
+            Some(block) if block.len() < BLOCK_ROWS => {
+                make_room(block, 1, BLOCK_ROWS);
+                block.push(value);
+            }
             _ => self.push_block().push(value),
         }
     }
@@ -71,7 +85,9 @@ impl<T: Clone> SegmentedVec<T> {
             let last = self.blocks.len() - 1;
             let target = (length - last * BLOCK_ROWS).min(BLOCK_ROWS);
             debug_assert!(target > room, "progress");
-            self.blocks[last].resize(target, value.clone());
+            let block = &mut self.blocks[last];
+            make_room(block, target - block.len(), BLOCK_ROWS);
+            block.resize(target, value.clone());
         }
     }
 
@@ -85,10 +101,10 @@ impl<T: Clone> SegmentedVec<T> {
         self.blocks.iter().map(Vec::as_slice)
     }
 
-    /// Bytes held.
+    /// Bytes held; room that has never been used takes none.
     #[must_use]
     pub fn byte_size(&self) -> usize {
-        self.blocks.iter().map(|block| block.capacity() * size_of::<T>()).sum()
+        self.len() * size_of::<T>()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Numbers by row of which most are never set: a block of 64 K is there only once something in it is.
 
-use super::segmented::{BLOCK_BITS, BLOCK_ROWS};
+use super::segmented::{BLOCK_BITS, BLOCK_ROWS, make_room};
 
 /// A vector of any length in which every element is `default` until it is set.
 #[derive(Clone, Debug)]
@@ -45,10 +45,7 @@ impl<T: Copy + PartialEq> Sparse<T> {
             self.blocks.resize(block + 1, vec![]);
         }
         let elements = &mut self.blocks[block];
-        // The first block grows by doubling, for states of a few rows.
-        if block > 0 && elements.is_empty() {
-            elements.reserve_exact(BLOCK_ROWS);
-        }
+        make_room(elements, offset + 1 - elements.len(), BLOCK_ROWS);
         elements.resize(offset, self.default);
         elements.push(value);
     }
@@ -60,10 +57,10 @@ impl<T: Copy + PartialEq> Sparse<T> {
         }
     }
 
-    /// Bytes held.
+    /// Bytes held; room that has never been used takes none.
     #[must_use]
     pub fn byte_size(&self) -> usize {
-        self.blocks.iter().map(|block| block.capacity() * size_of::<T>()).sum()
+        self.blocks.iter().map(|block| block.len() * size_of::<T>()).sum()
     }
 }
 

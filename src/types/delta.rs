@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::buffer::ScalarBuffer;
-use arrow::compute::{concat_batches, filter_record_batch, take_record_batch};
+use arrow::compute::{concat_batches, filter_record_batch, interleave, take_record_batch};
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 
 use crate::error::Result;
 
@@ -187,6 +188,38 @@ impl Delta {
         let weights =
             deltas.iter().flat_map(|delta| (0..delta.rows()).map(|row| delta.weight(row)));
         Ok(Delta::new(batch, weights.collect()))
+    }
+
+    /// The rows `places` (a delta's index in `deltas`, which share a schema, and a row of it), in that order, as
+    /// one delta; as several where a column would be too long for an Arrow array.
+    ///
+    /// # Errors
+    /// Only what Arrow's interleave kernel reports for malformed batches.
+    ///
+    /// # Panics
+    /// If there are no deltas.
+    pub fn gather(deltas: &[Delta], places: &[(usize, usize)]) -> Result<Vec<Delta>> {
+        let schema = deltas[0].batch.schema();
+        let mut columns = Vec::with_capacity(schema.fields().len());
+        for index in 0..schema.fields().len() {
+            let arrays: Vec<&dyn Array> =
+                deltas.iter().map(|delta| delta.column(index).as_ref()).collect();
+            match interleave(&arrays, places) {
+                Ok(column) => columns.push(column),
+                Err(ArrowError::OffsetOverflowError(_)) if places.len() > 1 => {
+                    let (low, high) = places.split_at(places.len() / 2);
+                    return Ok([Delta::gather(deltas, low)?, Delta::gather(deltas, high)?].concat());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(places.len()));
+        let batch = RecordBatch::try_new_with_options(schema, columns, &options)?;
+        if deltas.iter().all(Delta::insert_only) {
+            return Ok(vec![Delta::insert(batch)]);
+        }
+        let weights = places.iter().map(|&(delta, row)| deltas[delta].weight(row));
+        Ok(vec![Delta::new(batch, weights.collect())])
     }
 
     /// Bytes of the rows' buffers, as Arrow counts them.

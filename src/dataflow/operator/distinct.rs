@@ -21,10 +21,22 @@ pub struct Distinct {
     table: GroupTable,
     /// Multiplicity of each row.
     counts: SegmentedVec<i64>,
+    /// The deltas of this tick.
+    deltas: Vec<Delta>,
     /// Rows that appeared or disappeared in this tick, once for every time they did.
-    crossed: Vec<u32>,
+    crossed: Vec<Crossing>,
     /// Rows whose count came to zero in this tick.
     emptied: Vec<u32>,
+}
+
+/// A row that appeared or disappeared.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Crossing {
+    number: u32,
+    /// Which delta of the tick it was in.
+    delta: u32,
+    /// Where in the delta.
+    row: u32,
 }
 
 impl Distinct {
@@ -40,6 +52,7 @@ impl Distinct {
             placed,
             table: GroupTable::new(&types)?,
             counts: SegmentedVec::new(),
+            deltas: vec![],
             crossed: vec![],
             emptied: vec![],
         })
@@ -49,6 +62,34 @@ impl Distinct {
         let options = RecordBatchOptions::new().with_row_count(Some(numbers.len()));
         let columns = self.table.columns(numbers)?;
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+    }
+
+    /// What `changes` put out, each once: rows that are there now come, others go.
+    fn changed(&self, changes: &[Crossing]) -> Result<Vec<Delta>> {
+        let weight = |change: &Crossing| if self.counts[change.number] > 0 { 1 } else { -1 };
+        let weights: Vec<i64> = changes.iter().map(weight).collect();
+        let batches = if self.table.verbatim() {
+            // Equal to what the table holds, and not to be decoded.
+            let place = |change: &Crossing| (change.delta as usize, change.row as usize);
+            let places: Vec<_> = changes.iter().map(place).collect();
+            let found = Delta::gather(&self.deltas, &places)?;
+            let own =
+                |delta: Delta| delta.with_columns(delta.batch.columns().to_vec(), &self.schema);
+            found.into_iter().map(|delta| Ok(own(delta)?.batch)).collect::<Result<_>>()?
+        } else {
+            let numbers: Vec<u32> = changes.iter().map(|change| change.number).collect();
+            vec![self.rows(&numbers)?]
+        };
+        let mut rest = weights.as_slice();
+        let delta = |batch: RecordBatch| {
+            let (own, behind) = rest.split_at(batch.num_rows());
+            rest = behind;
+            match own.contains(&-1) {
+                true => Delta::new(batch, own.to_vec()),
+                false => Delta::insert(batch),
+            }
+        };
+        Ok(batches.into_iter().map(delta).collect())
     }
 
     fn numbers(&mut self, columns: &[ArrayRef], rows: usize) -> Result<Vec<u32>> {
@@ -77,10 +118,11 @@ impl Operator for Distinct {
     ) -> Result<()> {
         let numbers = self.numbers(delta.batch.columns(), delta.rows())?;
         let (counts, crossed, emptied) = (&mut self.counts, &mut self.crossed, &mut self.emptied);
-        let mut add = |number: u32, weight: i64| {
+        let which = self.deltas.len() as u32;
+        let mut add = |row: usize, number: u32, weight: i64| {
             let count = &mut counts[number];
             if (*count > 0) != (*count + weight > 0) {
-                crossed.push(number);
+                crossed.push(Crossing { number, delta: which, row: row as u32 });
             }
             *count += weight;
             if *count == 0 {
@@ -88,11 +130,15 @@ impl Operator for Distinct {
             }
         };
         match &delta.weights {
-            Weights::One => numbers.iter().for_each(|&number| add(number, 1)),
+            Weights::One => {
+                numbers.iter().enumerate().for_each(|(row, &number)| add(row, number, 1));
+            }
             Weights::Each(weights) => {
-                zip_eq(&numbers, weights).for_each(|(&number, &weight)| add(number, weight));
+                let rows = zip_eq(&numbers, weights).enumerate();
+                rows.for_each(|(row, (&number, &weight))| add(row, number, weight));
             }
         }
+        self.deltas.push(delta);
         Ok(())
     }
 
@@ -101,16 +147,14 @@ impl Operator for Distinct {
         if out.wanted && !crossed.is_empty() {
             crossed.sort_unstable();
             // Whoever crossed twice is back where it was.
-            let odd = crossed.chunk_by(|a, b| a == b).filter(|run| run.len() % 2 == 1);
-            let changed: Vec<u32> = odd.map(|run| run[0]).collect();
-            let weight = |&number: &u32| if self.counts[number] > 0 { 1 } else { -1 };
-            let weights: Vec<i64> = changed.iter().map(weight).collect();
-            out.deltas.push(if weights.contains(&-1) {
-                Delta::new(self.rows(&changed)?, weights)
-            } else {
-                Delta::insert(self.rows(&changed)?)
-            });
+            let odd =
+                crossed.chunk_by(|a, b| a.number == b.number).filter(|run| run.len() % 2 == 1);
+            let changes: Vec<Crossing> = odd.map(|run| run[0]).collect();
+            if !changes.is_empty() {
+                out.deltas.extend(self.changed(&changes)?);
+            }
         }
+        self.deltas.clear();
         let mut emptied = std::mem::take(&mut self.emptied);
         emptied.sort_unstable();
         emptied.dedup();

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::state::SegmentedVec;
+use crate::state::segmented::{SegmentedVec, make_room};
 
 /// Bytes of a block; a longer string gets a block of its own.
 const BLOCK_SIZE: usize = 1 << 20;
@@ -39,14 +39,16 @@ impl ByteStore {
         let reused = self.free.get_mut(&capacity(bytes.len())).and_then(Vec::pop);
         let number = reused.unwrap_or_else(|| {
             let number = u32::try_from(self.places.len()).expect("fewer than 2^32 strings");
-            let place = self.allocate(capacity(bytes.len()));
+            let place = self.append(bytes);
             self.places.push(place);
             number
         });
-        let place = &mut self.places[number];
-        place.size = u32::try_from(bytes.len()).expect("a value is below 4 GB");
-        let start = place.offset as usize;
-        self.blocks[place.block as usize][start..start + bytes.len()].copy_from_slice(bytes);
+        if reused.is_some() {
+            let place = &mut self.places[number];
+            place.size = narrow(bytes.len());
+            let start = place.offset as usize;
+            self.blocks[place.block as usize][start..start + bytes.len()].copy_from_slice(bytes);
+        }
         number
     }
 
@@ -82,27 +84,28 @@ impl ByteStore {
         self.len() == 0
     }
 
-    /// Bytes held.
+    /// Bytes held; room that has never been used takes none.
     #[must_use]
     pub fn byte_size(&self) -> usize {
-        self.places.byte_size() + self.blocks.iter().map(Vec::capacity).sum::<usize>()
+        self.places.byte_size() + self.blocks.iter().map(Vec::len).sum::<usize>()
     }
 
-    fn allocate(&mut self, size: usize) -> Place {
-        let fits = self.blocks.last().is_some_and(|block| block.len() + size <= BLOCK_SIZE);
-        if !fits {
-            // The first block grows as needed, for states of a few rows; later ones are sure to fill.
-            let room = if self.blocks.is_empty() { size } else { size.max(BLOCK_SIZE) };
-            self.blocks.push(Vec::with_capacity(room));
+    /// Puts `bytes` behind all others.
+    fn append(&mut self, bytes: &[u8]) -> Place {
+        let room = capacity(bytes.len());
+        if self.blocks.last().is_none_or(|block| block.len() + room > BLOCK_SIZE) {
+            self.blocks.push(vec![]);
         }
-        let block = self.blocks.len() - 1;
-        let bytes = &mut self.blocks[block];
-        let offset = bytes.len();
-        bytes.resize(offset + size, 0);
-        Place {
-            block: u32::try_from(block).expect("fewer than 2^32 blocks"),
-            offset: u32::try_from(offset).expect("a block is below 4 GB"),
-            size: 0,
-        }
+        let number = self.blocks.len() - 1;
+        let block = &mut self.blocks[number];
+        let offset = block.len();
+        make_room(block, room, BLOCK_SIZE);
+        block.extend_from_slice(bytes);
+        block.resize(offset + room, 0);
+        Place { block: narrow(number), offset: narrow(offset), size: narrow(bytes.len()) }
     }
+}
+
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).expect("fewer than 2^32 strings and blocks, of less than 4 GB each")
 }

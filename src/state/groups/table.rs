@@ -67,6 +67,12 @@ impl GroupTable {
         Ok(table)
     }
 
+    /// Whether columns of equal keys are equal bit by bit.
+    #[must_use]
+    pub fn verbatim(&self) -> bool {
+        self.encoder.verbatim()
+    }
+
     /// The numbers of the keys in `columns`, arrays of length `rows`; new keys get new numbers.
     ///
     /// # Errors

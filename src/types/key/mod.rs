@@ -171,6 +171,15 @@ impl KeyEncoder {
         matches!(self.form, Form::Unit | Form::Fixed)
     }
 
+    /// Whether values of equal keys are equal bit by bit, as zeros of two signs are not.
+    #[must_use]
+    pub fn verbatim(&self) -> bool {
+        let plain = |data_type: &DataType| {
+            !data_type.is_floating() && !data_type.is_nested() && !is_interval(data_type)
+        };
+        self.types.iter().all(plain)
+    }
+
     /// The keys of `columns`, arrays of equal length `rows`.
     ///
     /// # Errors
@@ -271,6 +280,10 @@ impl KeyEncoder {
             }
         }
     }
+}
+
+fn is_interval(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Interval(_))
 }
 
 const NULL_HASH: u64 = 0x6b43_a9b5_4f0c_2d91;
