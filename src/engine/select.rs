@@ -8,7 +8,7 @@ use std::time::Duration;
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
-use futures::{TryStreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 
 use super::arguments::Arguments;
 use super::cancel::{CancelToken, timed_out};
@@ -192,5 +192,6 @@ fn guarded(
             }
         }
     });
-    Box::pin(rows)
+    // A cursor may be asked for more after its last row.
+    Box::pin(rows.fuse())
 }

@@ -7,7 +7,7 @@ use datafusion::functions::expr_fn::rtrim;
 use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator};
 
-use super::function::ASSIGNED;
+use super::function::{ASSIGNED, UNMODIFIED};
 use crate::types::sql_type::SqlType;
 
 /// An expression that reads values of `char(n)`, without their blanks where these do not count.
@@ -80,7 +80,7 @@ fn keeps_blanks(function: &str) -> bool {
             | "greatest"
             | "least"
             | "cast"
-    ) || function == ASSIGNED
+    ) || [ASSIGNED, UNMODIFIED].contains(&function)
 }
 
 /// Whether an expression has the type `char(n)`.

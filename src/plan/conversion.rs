@@ -2,6 +2,7 @@
 //! converts almost anything to anything.
 
 use arrow::datatypes::{DataType, Field};
+use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::{Expr, ExprSchemable};
@@ -78,7 +79,13 @@ pub(crate) fn literal(expr: &Expr, to: &Field) -> crate::error::Result<Option<Ex
     };
     match dependent || array.data_type() != to.data_type() {
         true => Ok(None),
-        false => Ok(Some(Expr::Literal(only_value(&array)?, metadata.clone()))),
+        false => {
+            let metadata = match to.metadata().is_empty() {
+                true => metadata.clone(),
+                false => Some(FieldMetadata::from(to)),
+            };
+            Ok(Some(Expr::Literal(only_value(&array)?, metadata)))
+        }
     }
 }
 

@@ -32,6 +32,7 @@ mod time_part;
 mod timezone;
 mod tumble_start;
 mod united;
+mod unmodified;
 mod wide;
 mod window_bound;
 mod with_ties;
@@ -56,6 +57,7 @@ pub(crate) use shift::shift;
 pub(crate) use single_value::{SINGLE_VALUE, single_value};
 pub(crate) use time_part::{extract, is_epoch};
 pub(crate) use timezone::timezone;
+pub(crate) use unmodified::UNMODIFIED;
 pub(crate) use window_bound::window_bound;
 pub(crate) use with_ties::WITH_TIES;
 
@@ -102,6 +104,7 @@ pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
         interval_order::all(),
         logarithm::all(),
         assigned::all(),
+        unmodified::all(),
         labeled::all(),
         json::all(),
         with_ties::all(),

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::table_function::array_of;
 use crate::error::{Error, Result, SqlState};
-use crate::plan::function::{ASSIGNED, LABELED, keeps_argument_type};
+use crate::plan::function::{ASSIGNED, LABELED, UNMODIFIED, keeps_argument_type};
 
 /// The functions that a statement may call.
 pub(crate) struct Functions<'a> {
@@ -98,6 +98,7 @@ impl Functions<'_> {
                 | "unnest"
                 | ASSIGNED
                 | LABELED
+                | UNMODIFIED
         );
         let function = self.state.scalar_functions().get(&name);
         listed
@@ -202,9 +203,19 @@ fn last_part(name: &ObjectName) -> String {
 
 /// `expr` marked as a value to assign, so that the rows of a list of values need no common type.
 pub(crate) fn assigned(expr: Expr) -> Expr {
-    match call(ASSIGNED, vec![expr]) {
+    internal(ASSIGNED, expr)
+}
+
+/// `expr` without the length or precision of its type.
+pub(super) fn unmodified(expr: Expr) -> Expr {
+    internal(UNMODIFIED, expr)
+}
+
+/// A call of a function whose name no user can write.
+fn internal(name: &str, expr: Expr) -> Expr {
+    match call(name, vec![expr]) {
         Expr::Function(mut function) => {
-            function.name = ObjectName::from(vec![Ident::with_quote('"', ASSIGNED)]);
+            function.name = ObjectName::from(vec![Ident::with_quote('"', name)]);
             Expr::Function(function)
         }
         other => other,

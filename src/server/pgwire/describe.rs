@@ -27,8 +27,13 @@ pub(super) fn parameter(oid: u32) -> Result<Option<FieldRef>> {
         let message = format!("type with OID {oid} does not exist");
         return Err(Error::new(SqlState::UndefinedObject, message));
     };
+    let field = Field::new("parameter", data_type, true);
+    // As of columns: said only where the Arrow type does not say it.
+    if pg_type::of_field(&field) == pg_type {
+        return Ok(Some(Arc::new(field)));
+    }
     let metadata = [(PG_TYPE.to_owned(), pg_type.name.to_owned())].into();
-    Ok(Some(Arc::new(Field::new("parameter", data_type, true).with_metadata(metadata))))
+    Ok(Some(Arc::new(field.with_metadata(metadata))))
 }
 
 /// Whether each of `columns` results is wanted in binary: no code means text, one holds for all.
