@@ -9,8 +9,8 @@ pub use partition::PartitionFunctions;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
-use arrow::compute::{CastOptions, cast_with_options};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt32Array};
+use arrow::compute::{CastOptions, cast_with_options, prep_null_mask_filter};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::physical_expr::expressions::{Column, Literal};
 
@@ -18,7 +18,7 @@ use super::operator::ErrorRow;
 use crate::error::{Error, Result};
 use crate::plan::expression;
 use crate::plan::node::Expr;
-use crate::types::Delta;
+use crate::types::{Delta, Selection};
 
 /// One output column per expression.
 pub struct Projection {
@@ -88,16 +88,44 @@ impl Predicate {
         self.kept(delta, output, errors)
     }
 
+    /// The same, without copying them.
+    ///
+    /// # Errors
+    /// If the columns' types are not those of the output.
+    pub fn select(&self, delta: &Delta, errors: &mut Vec<ErrorRow>) -> Result<Vec<Selection>> {
+        let mut selections = vec![];
+        for (piece, mask) in self.masks(delta, errors) {
+            let piece = match &self.output {
+                Some((columns, schema)) => piece.select(columns, schema)?,
+                None => piece,
+            };
+            let kept = mask.true_count();
+            if kept == mask.len() {
+                selections.push(piece.into());
+            } else if kept > 0 {
+                let mask = if mask.null_count() == 0 { mask } else { prep_null_mask_filter(&mask) };
+                let rows = mask.values().set_indices_u32().collect::<Vec<_>>();
+                selections.push(Selection::of(piece, UInt32Array::from(rows)));
+            }
+        }
+        Ok(selections)
+    }
+
+    /// Where the condition is true, piece by piece; rows on which it fails are in none.
+    fn masks(&self, delta: &Delta, errors: &mut Vec<ErrorRow>) -> Vec<(Delta, BooleanArray)> {
+        isolate(delta, errors, |piece| {
+            evaluate(&self.expr, piece, &DataType::Boolean).map(|array| array.as_boolean().clone())
+        })
+    }
+
     fn kept(
         &self,
         delta: &Delta,
         output: Option<(&[usize], &SchemaRef)>,
         errors: &mut Vec<ErrorRow>,
     ) -> Result<Delta> {
-        let pieces = isolate(delta, errors, |piece| {
-            evaluate(&self.expr, piece, &DataType::Boolean).map(|array| array.as_boolean().clone())
-        });
-        let kept = pieces
+        let kept = self
+            .masks(delta, errors)
             .into_iter()
             .map(|(piece, mask)| match output {
                 // Only what is wanted is copied.

@@ -308,11 +308,12 @@ impl Executor {
 
     /// Sends what exchange `id` has been given in this round to where it belongs.
     fn send(&mut self, id: NodeId, pending: Vec<(Port, Selection)>) {
-        let Body::Exchange(exchange) = &self.graph[id].body else { return };
+        let node = &self.graph[id];
+        let Body::Exchange(exchange) = &node.body else { return };
         let channel = exchange.channel;
-        let deltas: Result<Vec<Delta>> =
-            pending.into_iter().map(|(_, rows)| rows.into_delta()).collect();
-        match deltas.and_then(|deltas| exchange.partition(&deltas)) {
+        let inputs: Vec<Selection> = pending.into_iter().map(|(_, rows)| rows).collect();
+        let indexes = |&(consumer, _): &(NodeId, Port)| self.graph[consumer].arrangement.is_some();
+        match exchange.partition(&inputs, node.consumers.iter().any(indexes)) {
             Ok(parts) => {
                 for (dest, rows) in parts {
                     if dest == self.worker {
@@ -356,9 +357,11 @@ impl Executor {
             return;
         }
         let wanted = !node.consumers.is_empty() || node.watchers > 0;
+        let selecting = node.watchers == 0 && self.graph.only_exchanges_consume(id);
+        let node = &mut self.graph[id];
         let Body::Operator(operator) = &mut node.body else { return self.send(id, pending) };
         let mut ctx = Context { arrangements: &mut self.arrangements, epoch: self.epoch };
-        let mut out = Output { wanted, ..Output::default() };
+        let mut out = Output { wanted, selecting, ..Output::default() };
         let result = guard(operator.name(), || {
             for (port, rows) in pending {
                 operator.apply_selection(&mut ctx, port, rows, &mut out)?;
@@ -379,7 +382,7 @@ impl Executor {
             self.pass_on(id, delta.into());
         }
         for rows in out.selections {
-            debug_assert_eq!(self.graph[id].watchers, 0, "no view has an arrangement as its root");
+            debug_assert_eq!(self.graph[id].watchers, 0, "no watched root puts out selections");
             self.pass_on(id, rows);
         }
     }

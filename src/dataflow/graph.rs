@@ -193,6 +193,15 @@ impl Graph {
         self.downstream(from).into_iter().map(|id| self[id].level).max().unwrap_or(0)
     }
 
+    /// Whether all consumers of a node are exchanges, and there are any.
+    #[must_use]
+    pub fn only_exchanges_consume(&self, id: NodeId) -> bool {
+        let consumers = &self[id].consumers;
+        let exchanges =
+            |&(consumer, _): &(NodeId, Port)| matches!(self[consumer].body, Body::Exchange(_));
+        !consumers.is_empty() && consumers.iter().all(exchanges)
+    }
+
     /// `from` and everything downstream of them.
     #[must_use]
     pub fn downstream(&self, from: &[NodeId]) -> HashSet<NodeId> {

@@ -63,6 +63,12 @@ impl Selection {
         }
     }
 
+    /// The delta that the rows are of.
+    #[must_use]
+    pub fn whole(&self) -> &Delta {
+        &self.delta
+    }
+
     /// The rows that are shared, selected or not.
     #[must_use]
     pub fn shared(&self) -> &RecordBatch {

@@ -33,7 +33,11 @@ impl Operator for Filter {
         delta: Delta,
         out: &mut Output,
     ) -> Result<()> {
-        out.deltas.push(self.predicate.apply(&delta, &mut out.errors)?);
+        if out.selecting {
+            out.selections.extend(self.predicate.select(&delta, &mut out.errors)?);
+        } else {
+            out.deltas.push(self.predicate.apply(&delta, &mut out.errors)?);
+        }
         Ok(())
     }
 }

@@ -63,13 +63,16 @@ pub struct Context<'a> {
 pub struct Output {
     /// Deltas for the consumers.
     pub deltas: Vec<Delta>,
-    /// More of them, of an operator that passes on what it is given.
+    /// More of them, of an operator that passes on what it is given, or some of it.
     pub selections: Vec<Selection>,
     /// Rows that failed.
     pub errors: Vec<ErrorRow>,
     /// Whether anybody consumes `deltas`; if not, an operator that can enumerate its output
     /// ([`Operator::contents`]) may skip producing them.
     pub wanted: bool,
+    /// Whether nobody will copy the rows of `selections` before they are sent elsewhere, so that an operator
+    /// which leaves out rows need not copy the others.
+    pub selecting: bool,
 }
 
 /// A row left out of a view because an expression failed on it.
