@@ -17,7 +17,7 @@ use super::function::{
     self, ArithmeticOp, arithmetic, differs, interval_order, is_declared, resolved,
 };
 use super::operator::{cast, sql_name, typed};
-use super::{blank_padded, conversion, typing, union_types};
+use super::{aggregate_check, blank_padded, conversion, typing, union_types};
 use crate::error::{Error, SqlState};
 
 /// Marks a parameter whose type nothing has told yet.
@@ -140,6 +140,7 @@ fn check_case(case: &Case, schema: &DFSchema) -> Result<()> {
 }
 
 fn type_literals(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    aggregate_check::check_call(&expr, schema)?;
     let expr = match expr {
         // `$1::type` declares the parameter's type. (The cast is visited after what it converts,
         // which is text by then if nothing else said what it is.)

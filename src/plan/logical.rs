@@ -79,6 +79,7 @@ fn first_rows(
     let DistinctOn { on_expr, select_expr, sort_expr, input, .. } = on;
     let mut number = WindowFunction::new(row_number.clone(), vec![]);
     let order_by = sort_expr.unwrap_or_default();
+    let sorted = order_by.clone();
     number.params = WindowFunctionParams { partition_by: on_expr, order_by, ..number.params };
     let name = "__distinct_on";
     let number = Expr::from(number).alias(name);
@@ -86,11 +87,12 @@ fn first_rows(
         Expr::Column(_) | Expr::Alias(_) => expr.clone(),
         other => other.clone().alias(other.schema_name().to_string()),
     });
-    LogicalPlanBuilder::from(input.as_ref().clone())
+    let first = LogicalPlanBuilder::from(input.as_ref().clone())
         .window(vec![number])?
-        .filter(datafusion::logical_expr::col(name).eq(lit(1_i64)))?
-        .project(columns.collect::<Vec<_>>())?
-        .build()
+        .filter(datafusion::logical_expr::col(name).eq(lit(1_i64)))?;
+    // The rows come in the order that chose them.
+    let first = if sorted.is_empty() { first } else { first.sort(sorted)? };
+    first.project(columns.collect::<Vec<_>>())?.build()
 }
 
 /// Refuses functions whose value changes while the rows stay the same.

@@ -18,6 +18,7 @@
 //!   generated columns), evaluated batch by batch.
 //! - [`explain`]: the text of EXPLAIN.
 
+mod aggregate_check;
 mod analyze;
 mod assign;
 mod blank_padded;
@@ -50,6 +51,7 @@ pub mod relation;
 pub mod scalar;
 pub mod select;
 mod set_operation;
+mod short_circuit;
 pub mod stop;
 mod subquery;
 mod syntax;

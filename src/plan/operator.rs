@@ -276,6 +276,12 @@ fn bits(op: BinaryOperator, mut operands: Operands) -> Result<PlannerResult<RawB
         Some((common, _)) if !shift => common,
         _ => left,
     };
+    // Two bytes are shifted as four, whose count goes on where theirs would begin anew.
+    if shift && common == DataType::Int16 {
+        let left = matches!(op, BinaryOperator::PGBitwiseShiftLeft);
+        let operands = operands.converted(&common, &DataType::Int32);
+        return Ok(operands.function(if left { "int2shl" } else { "int2shr" }));
+    }
     Ok(operands.converted(&common, &common).original(op))
 }
 

@@ -33,7 +33,7 @@ use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast;
 
 use super::analyze::{PostgresCasts, TypeLiterals};
-use super::decorrelate::decorrelate;
+use super::decorrelate::{decorrelate, refuse_outer_aggregates};
 use super::from::FromPlanner;
 use super::lower::{Lowering, holds_subquery};
 use super::operator::OperatorPlanner;
@@ -46,7 +46,7 @@ use super::view::{ViewPlan, unique_columns};
 use super::window::WindowPlanner;
 use super::{
     assign, check, error, function, grouping_set, guarded_rule, logical, origin, prune, recursion,
-    set_operation, subquery, syntax, window, with_ties, zone,
+    set_operation, short_circuit, subquery, syntax, window, with_ties, zone,
 };
 use crate::error::{Error, Result, SqlState};
 use crate::sql::Positions;
@@ -250,6 +250,7 @@ impl Planner {
             return Err(Error::unsupported("a subquery in this expression"));
         }
         let (_, field) = expr.to_field(&schema)?;
+        let expr = short_circuit::guarded(expr, &schema)?.data;
         let expr = self.state().create_physical_expr(expr, &schema)?;
         Ok(Scalar { expr, field })
     }
@@ -279,6 +280,7 @@ impl Planner {
             .map_err(|error| error::located(error, text))?;
         recursion::check(&plan)?;
         let plan = recursion::pinned(plan)?;
+        refuse_outer_aggregates(&plan)?;
         let plan = subquery::values(set_operation::counted(plan)?)?;
         let plan = subquery::below_aggregates(grouping_set::by_columns(plan)?)?;
         let plan = subquery::predicates(plan)?;

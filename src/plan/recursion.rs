@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
-use datafusion::common::{DFSchema, Result as DataFusionResult};
+use datafusion::common::{DFSchema, Result as DataFusionResult, ScalarValue};
 use datafusion::logical_expr::{
     Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, RecursiveQuery,
 };
@@ -101,6 +101,13 @@ fn wider(expr: &Expr, schema: &DFSchema) -> DataFusionResult<Option<DataType>> {
     }
     let Expr::Cast(Cast { expr, field }) = expr else { return Ok(None) };
     let (from, to) = (expr.get_type(schema)?, field.data_type());
+    // A number that fits is an integer; DataFusion reads it as a bigint first.
+    if let (Expr::Literal(ScalarValue::Int64(Some(number)), _), DataType::Int32) =
+        (expr.as_ref(), to)
+        && i32::try_from(*number).is_ok()
+    {
+        return Ok(None);
+    }
     let literal = matches!(expr.as_ref(), Expr::Literal(..) | Expr::Placeholder(_));
     if literal && from.is_string() || from.is_null() || to.is_null() || to.is_string() {
         return Ok(None);

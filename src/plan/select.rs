@@ -15,6 +15,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 
 use super::relation::RelationSource;
+use super::short_circuit;
 use super::stop::{self, Stop};
 use crate::error::{Error, Result};
 use crate::types::ObjectId;
@@ -98,7 +99,9 @@ impl Select {
         stop: &Stop,
     ) -> Result<Execution> {
         let plan = with_tables(self.plan.clone(), tables)?;
-        let physical = self.state.create_physical_plan(&plan).await?;
+        let plan = short_circuit::guarded_plan(self.state.optimize(&plan)?)?;
+        let planner = self.state.query_planner();
+        let physical = planner.create_physical_plan(&plan, self.state.as_ref()).await?;
         let plan = stop::stoppable(physical, stop)?;
         Ok(Execution { plan, context: self.state.task_ctx() })
     }

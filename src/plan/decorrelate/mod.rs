@@ -18,6 +18,7 @@
 //! Shapes that DataFusion makes semi, anti and mark joins or grouped joins of are left to it.
 
 mod domain;
+mod outer_aggregate;
 mod push;
 mod simple;
 
@@ -33,8 +34,9 @@ use datafusion::logical_expr::{
     WindowFunctionDefinition,
 };
 
+pub(crate) use self::outer_aggregate::refuse_outer_aggregates;
+
 use self::domain::{Domain, outer_columns};
-use super::function::SINGLE_VALUE;
 use super::subquery;
 use crate::error::{Error, Result};
 
@@ -46,40 +48,8 @@ pub(crate) fn decorrelate(
     if outer_columns(&plan)?.is_empty() {
         return Ok(plan);
     }
-    refuse_outer_aggregates(&plan)?;
     let decorrelator = Decorrelator { row_number, named: Cell::new(0) };
     Ok(decorrelator.plan(plan)?.data)
-}
-
-/// An aggregate over nothing but columns of the query around is one of that query, in SQL.
-fn refuse_outer_aggregates(plan: &LogicalPlan) -> Result<()> {
-    let mut found = false;
-    plan.apply_with_subqueries(|node| {
-        let LogicalPlan::Aggregate(aggregate) = node else {
-            return Ok(TreeNodeRecursion::Continue);
-        };
-        for call in &aggregate.aggr_expr {
-            let Expr::AggregateFunction(call) = call.clone().unalias() else { continue };
-            if call.func.name() == SINGLE_VALUE {
-                continue;
-            }
-            let (mut own, mut outer) = (false, false);
-            for arg in &call.params.args {
-                arg.apply(|part| {
-                    own |= matches!(part, Expr::Column(_));
-                    outer |= matches!(part, Expr::OuterReferenceColumn(_, _));
-                    Ok(TreeNodeRecursion::Continue)
-                })?;
-            }
-            found |= outer && !own;
-        }
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    match found {
-        false => Ok(()),
-        true => Err(Error::unsupported("an aggregate of the query around a subquery")
-            .hint("Compute the aggregate in a subquery in FROM and refer to it by its alias.")),
-    }
 }
 
 struct Decorrelator<'a> {

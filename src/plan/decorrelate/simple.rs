@@ -3,9 +3,10 @@
 use datafusion::common::Result as DataFusionResult;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{BinaryExpr, Expr, JoinType, LogicalPlan, Operator};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, JoinType, LogicalPlan, Operator};
 
 use super::domain::{Domain, outer_columns};
+use crate::types::sql_type::SqlType;
 
 /// Whether DataFusion makes a semi, anti or mark join of `EXISTS` or `IN` of `plan`: correlated in its WHERE only.
 pub(super) fn rows(plan: &LogicalPlan) -> DataFusionResult<bool> {
@@ -50,6 +51,13 @@ fn equalities(plan: &LogicalPlan) -> DataFusionResult<bool> {
         let columns = sides.iter().filter(|side| matches!(side, Expr::Column(_))).count();
         let outer = sides.iter().filter(|side| is_outer(side)).count();
         if (columns, outer) != (1, 1) {
+            return Ok(false);
+        }
+        // What is converted to be compared is no column any more.
+        let [(_, left), (_, right)] =
+            [sides[0].to_field(filter.input.schema())?, sides[1].to_field(filter.input.schema())?];
+        let padded = matches!(SqlType::of_field(&left), Some(SqlType::Char(_)));
+        if padded || left.data_type() != right.data_type() {
             return Ok(false);
         }
     }

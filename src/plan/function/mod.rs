@@ -33,6 +33,7 @@ mod timezone;
 mod tumble_start;
 mod united;
 mod unmodified;
+mod variance;
 mod wide;
 mod window_bound;
 mod with_ties;
@@ -124,6 +125,7 @@ pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
         array_agg::array_agg(),
     ];
     functions.extend(ordered_set::all());
+    functions.extend(variance::all());
     functions
 }
 

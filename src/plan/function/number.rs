@@ -33,6 +33,14 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
             ],
         ),
         declared(
+            "int2shl",
+            vec![two::<Int2, Int4, Int2, _>(|x, by| shifted(x, by, i32::wrapping_shl))],
+        ),
+        declared(
+            "int2shr",
+            vec![two::<Int2, Int4, Int2, _>(|x, by| shifted(x, by, i32::wrapping_shr))],
+        ),
+        declared(
             "dsqrt",
             vec![one::<Float8, Float8, _>(|x: f64| {
                 if x < 0.0 {
@@ -57,6 +65,12 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     all.extend(wide::all());
     all.extend(float_functions());
     all
+}
+
+/// The lower two bytes of `x`, shifted as four.
+fn shifted(x: i16, by: i32, shift: fn(i32, u32) -> i32) -> i16 {
+    let [one, other, ..] = shift(x.into(), by.cast_unsigned()).to_le_bytes();
+    i16::from_le_bytes([one, other])
 }
 
 /// `gcd` and `lcm`.

@@ -155,7 +155,16 @@ struct RunningSlots {
 
 impl Slots {
     fn new(call: &LogicalCall, schema: &DFSchema, exprs: &mut Vec<Expr>) -> Result<Slots> {
-        let Some(function) = function(call.func.name()) else {
+        let nested = match &call.params.args[..] {
+            [argument] => argument.get_type(schema)?.is_nested(),
+            _ => false,
+        };
+        let extreme = |function: &AggregateFunction| {
+            matches!(function, AggregateFunction::Min | AggregateFunction::Max)
+        };
+        // Running extremes are kept of values without parts alone.
+        let running = function(call.func.name()).filter(|function| !(nested && extreme(function)));
+        let Some(function) = running else {
             return Ok(Slots::Ordered(OrderedSlots::new(call, exprs)?));
         };
         let mut add = |expr: &Expr| {

@@ -12,10 +12,20 @@ use super::{Lowering, holds_subquery};
 use crate::error::{Error, Result};
 use crate::plan::build::plain_column;
 use crate::plan::node::{Expr as PhysicalExpr, Node};
+use crate::plan::short_circuit;
 
 impl Lowering<'_> {
     /// `expr` over columns `schema`.
     pub(super) fn physical(&self, expr: &Expr, schema: &DFSchema) -> Result<PhysicalExpr> {
+        self.computed(&short_circuit::guarded(expr.clone(), schema)?.data, schema)
+    }
+
+    /// The condition `expr`, of which only truth matters, over columns `schema`.
+    pub(super) fn condition(&self, expr: &Expr, schema: &DFSchema) -> Result<PhysicalExpr> {
+        self.computed(&short_circuit::guarded_condition(expr.clone(), schema)?.data, schema)
+    }
+
+    fn computed(&self, expr: &Expr, schema: &DFSchema) -> Result<PhysicalExpr> {
         if holds_subquery(expr) {
             return Err(Error::unsupported("this form of subquery in a materialized view")
                 .hint("Write it as a join, or as a condition of its own in WHERE."));

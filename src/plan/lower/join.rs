@@ -74,7 +74,7 @@ impl Lowering<'_> {
         let residual = match rest {
             Some(rest) => {
                 let both = left.schema().join(right.schema())?;
-                let expr = self.physical(&rest, &both)?;
+                let expr = self.condition(&rest, &both)?;
                 // The columns of the right side start after the keys projected on the left.
                 let (from, to) = (left.schema().fields().len(), left_node.width());
                 let shift = |index| if index < from { index } else { index - from + to };

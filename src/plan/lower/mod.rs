@@ -93,7 +93,7 @@ impl<'a> Lowering<'a> {
         if let LogicalPlan::Window(window) = input {
             return self.filtered_window(predicate, window);
         }
-        let predicate = self.physical(predicate, input.schema())?;
+        let predicate = self.condition(predicate, input.schema())?;
         Ok(self.lower(input)?.filter(predicate))
     }
 

@@ -14,7 +14,10 @@ use crate::error::{Error, Result};
 use crate::plan::node::{Node, NodeKind, OrderedCall, PartitionCalls, SortColumn};
 
 /// The functions that are maintained so.
-const ORDERED: [&str; 20] = [
+const ORDERED: [&str; 22] = [
+    // Of arrays and rows.
+    "max",
+    "min",
     "string_agg",
     "array_agg",
     "bit_and",

@@ -50,7 +50,7 @@ impl Lowering<'_> {
         }
         let node = self.windows(window, bound)?;
         match conjunction(rest) {
-            Some(rest) => Ok(node.filter(self.physical(&rest, &window.schema)?)),
+            Some(rest) => Ok(node.filter(self.condition(&rest, &window.schema)?)),
             None => Ok(node),
         }
     }

@@ -1,11 +1,17 @@
-//! `ROLLUP` and `CUBE` that name an expression twice, as the sets that they stand for: DataFusion does not
-//! plan them.
+//! Groupings that DataFusion does not plan: `ROLLUP` and `CUBE` that name an expression twice, as the sets that
+//! they stand for, and `HAVING` alone, which makes one group of all rows.
 //!
 //! | written | becomes |
 //! |---|---|
 //! | `ROLLUP (x, x)` | `GROUPING SETS ((x), (x), ())` |
+//! | `SELECT 1 FROM t HAVING true` | `SELECT 1 FROM t HAVING count(*) >= 0 AND (true)` |
 
-use datafusion::sql::sqlparser::ast::{Expr, GroupByExpr};
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
+    Select, Value,
+};
+
+use super::{function_name, label};
 
 /// Rewrites the grouping sets of a GROUP BY.
 pub(super) fn rewrite(group_by: &mut GroupByExpr) {
@@ -19,6 +25,25 @@ pub(super) fn rewrite(group_by: &mut GroupByExpr) {
         };
         *expr = Expr::GroupingSets(sets.into_iter().map(distinct).collect());
     }
+}
+
+/// A HAVING without groups and aggregates with one, so that there is a group.
+pub(super) fn one_group(select: &mut Select, is_aggregate: &dyn Fn(&Function) -> bool) {
+    let grouped = match &select.group_by {
+        GroupByExpr::Expressions(exprs, _) => !exprs.is_empty(),
+        GroupByExpr::All(_) => true,
+    };
+    if select.having.is_none() || grouped || label::aggregates(select, is_aggregate) {
+        return;
+    }
+    let mut count = function_name::call("count", vec![]);
+    if let Expr::Function(Function { args: FunctionArguments::List(list), .. }) = &mut count {
+        list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Wildcard)];
+    }
+    let zero = Expr::value(Value::Number("0".to_owned(), false));
+    let some = super::binary(count, BinaryOperator::GtEq, zero);
+    let wrap = |having| super::binary(some, BinaryOperator::And, Expr::Nested(Box::new(having)));
+    select.having = select.having.take().map(wrap);
 }
 
 fn repeats(parts: &[Vec<Expr>]) -> bool {

@@ -51,6 +51,14 @@ pub(super) fn distinguish(
     }
 }
 
+/// Whether `select` itself calls an aggregate.
+pub(super) fn aggregates(select: &Select, is_aggregate: &dyn Fn(&Function) -> bool) -> bool {
+    let mut calls = Calls { is_aggregate, depth: 0, found: vec![] };
+    let _complete = Visit::visit(select, &mut Walk(&mut calls));
+    let plain = |call: &Expr| matches!(call, Expr::Function(call) if call.over.is_none());
+    calls.found.iter().any(plain)
+}
+
 /// Labels the conversions that the recursive term of a common table expression puts out. A number that
 /// the other one puts out is any `numeric`, not one of as many digits.
 pub(super) fn recursive_term(query: &mut Query) {

@@ -6,6 +6,8 @@ mod array;
 mod array_query;
 mod column_name;
 mod columns;
+mod count;
+mod doubled;
 mod form;
 mod function_name;
 mod grouping;
@@ -19,6 +21,7 @@ mod similar;
 mod special;
 mod table_function;
 mod values;
+mod window_name;
 
 use std::ops::ControlFlow;
 
@@ -47,6 +50,7 @@ pub(crate) fn rewrite(
     functions: &Functions<'_>,
     positions: &Positions,
 ) -> Result<()> {
+    doubled::refuse(query, relations, positions)?;
     merge::rewrite(query, relations, positions)?;
     outer::rewrite(query);
     finished(query.visit(&mut WalkMut(&mut Rewriter { functions, positions, raw: vec![] })))
@@ -126,7 +130,17 @@ impl VisitorMut for Rewriter<'_> {
                 }
             }
         }
+        if let Some(LimitClause::LimitOffset { limit, offset, .. }) = &mut query.limit_clause {
+            // LIMIT NULL is LIMIT ALL.
+            limit.take_if(|limit| is_null(limit));
+            offset.take_if(|offset| is_null(&offset.value));
+        }
         if let SetExpr::Select(select) = query.body.as_mut() {
+            let expanded = window_name::expand(select, query.order_by.as_mut(), self.positions);
+            if let Err(error) = expanded {
+                return ControlFlow::Break(error);
+            }
+            count::constants(select);
             let is_aggregate = |call: &Function| self.functions.is_aggregate(call);
             label::distinguish(select, query.order_by.as_mut(), &is_aggregate);
         }
@@ -170,7 +184,15 @@ impl VisitorMut for Rewriter<'_> {
                 .hint("Compute it in a subquery and filter its rows, or use QUALIFY.");
             return self.fail(error, &call);
         }
+        if let Err(error) = window_name::expand(select, None, self.positions) {
+            return ControlFlow::Break(error);
+        }
+        if let Err(error) = count::whole_rows(select) {
+            return self.fail(error, select);
+        }
+        count::constants(select);
         grouping::rewrite(&mut select.group_by);
+        grouping::one_group(select, &|call| self.functions.is_aggregate(call));
         column_name::name_items(&mut select.projection);
         label::distinguish(select, None, &|call| self.functions.is_aggregate(call));
         ControlFlow::Continue(())
@@ -311,6 +333,10 @@ impl Visitor for WindowCalls {
             _ => ControlFlow::Continue(()),
         }
     }
+}
+
+fn is_null(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if value.value == Value::Null)
 }
 
 fn is_float(data_type: &DataType) -> bool {

@@ -31,7 +31,7 @@ fn as_call(expr: &Expr) -> Result<Option<Expr>> {
             call("overlay", parts.into_iter().flatten().map(|part| part.as_ref().clone()).collect())
         }
         Expr::Position { expr, r#in } => {
-            call("position", vec![expr.as_ref().clone(), r#in.as_ref().clone()])
+            call("position", vec![r#in.as_ref().clone(), expr.as_ref().clone()])
         }
         Expr::Trim { expr, trim_where, trim_what, trim_characters } => {
             let name = match trim_where {

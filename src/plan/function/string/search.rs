@@ -17,8 +17,8 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
         declared(
             "position",
             vec![
-                two::<Text, Text, Int4, _>(|part: &str, text: &str| position(text, part)),
-                two::<Bytea, Bytea, Int4, _>(|part: &[u8], bytes: &[u8]| {
+                two::<Text, Text, Int4, _>(|text: &str, part: &str| position(text, part)),
+                two::<Bytea, Bytea, Int4, _>(|bytes: &[u8], part: &[u8]| {
                     let found = match part.is_empty() {
                         true => Some(0),
                         false => bytes.windows(part.len()).position(|window| window == part),
