@@ -227,6 +227,16 @@ impl Error {
         self
     }
 
+    /// The same error, its texts in other words.
+    #[must_use]
+    pub fn reworded(mut self, word: &dyn Fn(&str) -> String) -> Error {
+        let inner = &mut self.inner;
+        for text in [Some(&mut inner.message), inner.detail.as_mut(), inner.hint.as_mut()] {
+            text.into_iter().for_each(|text| *text = word(text));
+        }
+        self
+    }
+
     /// Adds what it is about.
     #[must_use]
     pub fn about(mut self, subject: Subject) -> Error {

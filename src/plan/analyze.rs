@@ -38,7 +38,10 @@ impl AnalyzerRule for TypeLiterals {
             other => Ok(Transformed::no(other)),
         })?;
         let plan = rewrite(plan.data, &blank_padded::trimmed)?;
-        let plan = rewrite(plan, &type_literals)?;
+        let plan = rewrite(plan, &|expr, schema| {
+            aggregate_check::check_call(&expr, schema)?;
+            type_literals(expr, schema)
+        })?;
         Ok(plan.transform_up_with_subqueries(same_scales)?.data)
     }
 
@@ -140,7 +143,6 @@ fn check_case(case: &Case, schema: &DFSchema) -> Result<()> {
 }
 
 fn type_literals(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    aggregate_check::check_call(&expr, schema)?;
     let expr = match expr {
         // `$1::type` declares the parameter's type. (The cast is visited after what it converts,
         // which is text by then if nothing else said what it is.)
@@ -180,6 +182,7 @@ fn type_literals(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             conversion::common("ARRAY", call.args.iter_mut().collect(), schema)?;
             return Ok(Transformed::yes(Expr::ScalarFunction(call)));
         }
+        Expr::WindowFunction(call) => return typing::united_default(call, schema),
         Expr::Case(case) => {
             let case = typing::typed_conditions(case)?;
             check_case(&case, schema)?;

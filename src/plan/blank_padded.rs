@@ -83,6 +83,14 @@ fn keeps_blanks(function: &str) -> bool {
     ) || [ASSIGNED, UNMODIFIED].contains(&function)
 }
 
+/// Values that become one type: that of the first, which keeps the blanks of the others if it is `char(n)`.
+pub(crate) fn of_one_type(exprs: Vec<Expr>, schema: &DFSchema) -> Vec<Expr> {
+    let known = |expr: &&Expr| !matches!(expr, Expr::Literal(..) | Expr::Placeholder(_));
+    let keeps = exprs.iter().find(known).is_none_or(|first| is_padded(first, schema));
+    let strip = |expr: Expr| if is_padded(&expr, schema) { rtrim(vec![expr]) } else { expr };
+    if keeps { exprs } else { exprs.into_iter().map(strip).collect() }
+}
+
 /// Whether an expression has the type `char(n)`.
 fn is_padded(expr: &Expr, schema: &DFSchema) -> bool {
     let readable = matches!(expr, Expr::Column(_) | Expr::Cast(_) | Expr::OuterReferenceColumn(..));

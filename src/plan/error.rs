@@ -4,13 +4,14 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, Tokenizer};
 
+use super::syntax;
 use crate::error::{Error, SqlState};
 use crate::sql::Positions;
 
 /// `error` with its position in `text`, if it can be told.
 pub(crate) fn located(error: DataFusionError, text: &str) -> Error {
     let span = span(&error);
-    let error = Error::from(error);
+    let error = Error::from(error).reworded(&syntax::shown);
     if error.position().is_some() {
         return error;
     }
@@ -32,6 +33,7 @@ pub(crate) fn named(error: Error, text: &str, positions: &Positions) -> Error {
     if error.position().is_some() {
         return error;
     }
+    let error = error.reworded(&syntax::shown);
     let tokens = Tokens::new(text, positions);
     let found = tokens.place(&error).or_else(|| tokens.first(|token| names(token, name(&error))));
     error.or_at(found)

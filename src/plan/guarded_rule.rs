@@ -9,6 +9,8 @@ use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
 use datafusion::optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
 use datafusion::optimizer::push_down_filter::PushDownFilter;
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
 /// A rule, and what it must leave alone.
 #[derive(Debug)]
@@ -106,6 +108,14 @@ pub(crate) fn guarded(
         ours.iter().find(|ours| ours.name() == rule.name()).map_or(rule, Arc::clone)
     };
     rules.into_iter().map(replaced).collect()
+}
+
+/// DataFusion's rules for physical plans without those that push filters down: they find a column by its name,
+/// and a join may have one of the same name on its other side. Conditions are pushed down before.
+pub(crate) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
+    rules
 }
 
 impl OptimizerRule for Guarded {

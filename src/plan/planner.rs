@@ -369,7 +369,8 @@ fn base_state() -> SessionState {
             Arc::new(TypeCoercion::new()),
             Arc::new(PostgresCasts),
         ])
-        .with_optimizer_rules(optimizer_rules());
+        .with_optimizer_rules(optimizer_rules())
+        .with_physical_optimizer_rules(guarded_rule::physical_rules());
     // The first planner that knows an expression plans it.
     builder.expr_planners().get_or_insert_default().insert(0, Arc::new(OperatorPlanner));
     let relations = builder.relation_planners().get_or_insert_default();

@@ -2,12 +2,14 @@
 //! and which casts there are.
 
 use arrow::datatypes::{DataType, Field};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::expr::{Case, InList, Placeholder, ScalarFunction};
+use datafusion::logical_expr::expr::{Case, InList, Placeholder, ScalarFunction, WindowFunction};
 use datafusion::logical_expr::{Expr, ExprSchemable};
 
 use super::analyze::UNDECLARED;
+use super::blank_padded::of_one_type;
 use super::function::{common_type, decimal_of, scalar};
 use super::operator::{cast, folded, sql_name, typed};
 use crate::error::{Error, SqlState};
@@ -49,6 +51,7 @@ fn united(what: &str, exprs: Vec<Expr>, schema: &DFSchema) -> Result<Vec<Expr>> 
         .into());
     };
     let common = if common.is_null() { DataType::Utf8 } else { common };
+    let exprs = if common.is_string() { of_one_type(exprs, schema) } else { exprs };
     let convert = |(expr, from): (Expr, DataType)| -> Result<Expr> {
         match (&expr, unknown(&expr)) {
             (Expr::Literal(ScalarValue::Null, _), _) => Ok(cast(expr, None, &common)),
@@ -177,6 +180,32 @@ pub(super) fn united_call(call: ScalarFunction, schema: &DFSchema) -> Result<Exp
     let what = call.func.name().to_uppercase();
     let args = united(&what, call.args, schema)?;
     Ok(Expr::ScalarFunction(ScalarFunction { func: call.func, args }))
+}
+
+/// `lag(value, offset, default)` with a value of the type that it has in common with the default: DataFusion
+/// would convert the default to the value's.
+pub(super) fn united_default(
+    mut call: Box<WindowFunction>,
+    schema: &DFSchema,
+) -> Result<Transformed<Expr>> {
+    let args = &mut call.params.args;
+    let mut transformed = false;
+    if let [value, _, default] = args.as_mut_slice()
+        && matches!(call.fun.name(), "lag" | "lead")
+        && !unknown(default)
+    {
+        let (own, other) = (value.get_type(schema)?, default.get_type(schema)?);
+        if own.is_numeric()
+            && other.is_numeric()
+            && let Some(common) = common_type(&[own.clone(), other])
+            && common != own
+        {
+            *value = cast(std::mem::take(value), Some(&own), &common);
+            transformed = true;
+        }
+    }
+    let expr = Expr::WindowFunction(call);
+    Ok(if transformed { Transformed::yes(expr) } else { Transformed::no(expr) })
 }
 
 /// `CASE` with results of one type. The ELSE counts first, as in Postgres.

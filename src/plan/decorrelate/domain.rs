@@ -1,5 +1,6 @@
 //! The values that a correlated subquery sees of the query around it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -9,9 +10,10 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Subquery};
 
 use super::Decorrelator;
 
-/// What the columns of a domain are called: nothing that a user's column would be.
-fn nth(number: usize) -> String {
-    format!("__c{number}")
+/// What the columns of the domain `of` are called: nothing that a user's column would be, nor one of another
+/// domain, which may be within this one.
+fn nth(of: &str, number: usize) -> String {
+    format!("{of}_{number}")
 }
 
 /// Columns of the query around a subquery, as a relation.
@@ -36,8 +38,9 @@ impl Domain {
         if outer.is_empty() {
             return Ok(None);
         }
+        let own = names.name("column");
         let columns = outer.iter().enumerate();
-        let columns = columns.map(|(n, column)| Expr::Column(column.clone()).alias(nth(n)));
+        let columns = columns.map(|(n, column)| Expr::Column(column.clone()).alias(nth(&own, n)));
         let base = LogicalPlanBuilder::from(input.clone())
             .project(columns.collect::<Vec<_>>())?
             .distinct()?
@@ -52,9 +55,7 @@ impl Domain {
     ) -> DataFusionResult<Domain> {
         let name = names.name("outer");
         let plan = LogicalPlanBuilder::from(base).alias(name.as_str())?.build()?;
-        let carried: Vec<Column> = (0..outer.len())
-            .map(|n| Column::new(Some(TableReference::bare(name.as_str())), nth(n)))
-            .collect();
+        let carried = plan.schema().columns();
         let names = itertools::zip_eq(outer, carried.iter().cloned()).collect();
         Ok(Domain { plan, names, carried })
     }
@@ -76,9 +77,10 @@ impl Domain {
         names: &Decorrelator<'_>,
     ) -> DataFusionResult<(Domain, Vec<Expr>)> {
         let name = TableReference::bare(names.name("outer"));
+        let own = names.name("column");
         let columns = left.schema().columns();
         let carried: Vec<Column> =
-            (0..columns.len()).map(|n| Column::new(Some(name.clone()), nth(n))).collect();
+            (0..columns.len()).map(|n| Column::new(Some(name.clone()), nth(&own, n))).collect();
         let pairs = || itertools::zip_eq(columns.clone(), carried.clone());
         let renamed =
             pairs().map(|(from, to)| Expr::Column(from).alias_qualified(to.relation, to.name));
@@ -115,7 +117,7 @@ impl Domain {
     /// Whether `expr` refers to the domain, in a subquery or outside of one.
     pub(super) fn is_in_expr(&self, expr: &Expr) -> DataFusionResult<bool> {
         let mut columns = vec![];
-        collect(expr, &mut columns)?;
+        collect(expr, &[], &mut columns)?;
         Ok(columns.iter().any(|column| self.find(column).is_some()))
     }
 
@@ -174,26 +176,49 @@ impl Domain {
     }
 }
 
-/// The columns that `plan` refers to outside of itself, in subqueries too, each once.
-pub(super) fn outer_columns(plan: &LogicalPlan) -> DataFusionResult<Vec<Column>> {
-    let mut found = vec![];
+/// Whether anything in `plan` refers to a query around it.
+pub(super) fn correlates(plan: &LogicalPlan) -> DataFusionResult<bool> {
+    let mut found = false;
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
-            expr.apply(|part| {
-                if let Expr::OuterReferenceColumn(_, column) = part
-                    && !found.contains(column)
-                {
-                    found.push(column.clone());
-                }
-                Ok(TreeNodeRecursion::Continue)
-            })
+            found |= expr.exists(|part| Ok(matches!(part, Expr::OuterReferenceColumn(_, _))))?;
+            Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
         })
     })?;
     Ok(found)
 }
 
-/// The same of an expression.
-fn collect(expr: &Expr, found: &mut Vec<Column>) -> DataFusionResult<()> {
+/// The columns that `plan` refers to outside of itself, in subqueries too, each once.
+pub(super) fn outer_columns(plan: &LogicalPlan) -> DataFusionResult<Vec<Column>> {
+    let mut found = vec![];
+    match plan {
+        // What is lateral in it may refer to its left side.
+        LogicalPlan::Join(join) => {
+            let right = outer_columns(&join.right)?.into_iter();
+            found.extend(right.filter(|column| !join.left.schema().has_column(column)));
+            found.extend(outer_columns(&join.left)?);
+        }
+        LogicalPlan::Subquery(inner) => found.extend(outer_columns(&inner.subquery)?),
+        other => {
+            for input in other.inputs() {
+                found.extend(outer_columns(input)?);
+            }
+        }
+    }
+    let inputs = plan.inputs();
+    plan.apply_expressions(|expr| {
+        let mut columns = vec![];
+        collect(expr, &inputs, &mut columns)?;
+        found.append(&mut columns);
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    let mut seen = HashSet::new();
+    found.retain(|column| seen.insert(column.clone()));
+    Ok(found)
+}
+
+/// The same of an expression over `inputs`: what subqueries in it refer to there is not outside.
+fn collect(expr: &Expr, inputs: &[&LogicalPlan], found: &mut Vec<Column>) -> DataFusionResult<()> {
     expr.apply(|part| {
         match part {
             Expr::OuterReferenceColumn(_, column) => found.push(column.clone()),
@@ -201,7 +226,10 @@ fn collect(expr: &Expr, found: &mut Vec<Column>) -> DataFusionResult<()> {
             | Expr::Exists(Exists { subquery, .. })
             | Expr::InSubquery(InSubquery { subquery, .. })
             | Expr::SetComparison(SetComparison { subquery, .. }) => {
-                found.extend(outer_columns(&subquery.subquery)?);
+                let columns = outer_columns(&subquery.subquery)?.into_iter();
+                let outside =
+                    |column: &Column| !inputs.iter().any(|input| input.schema().has_column(column));
+                found.extend(columns.filter(outside));
             }
             _ => {}
         }

@@ -36,7 +36,7 @@ use datafusion::logical_expr::{
 
 pub(crate) use self::outer_aggregate::refuse_outer_aggregates;
 
-use self::domain::{Domain, outer_columns};
+use self::domain::{Domain, correlates, outer_columns};
 use super::subquery;
 use crate::error::{Error, Result};
 
@@ -45,7 +45,7 @@ pub(crate) fn decorrelate(
     plan: LogicalPlan,
     row_number: &WindowFunctionDefinition,
 ) -> Result<LogicalPlan> {
-    if outer_columns(&plan)?.is_empty() {
+    if !correlates(&plan)? {
         return Ok(plan);
     }
     let decorrelator = Decorrelator { row_number, named: Cell::new(0) };
@@ -73,8 +73,12 @@ impl Decorrelator<'_> {
         let plan = plan.data.map_subqueries(|inner| self.plan(inner))?;
         let plan = if below { plan.data.recompute_schema()? } else { plan.data };
         let lateral = match &plan {
+            // A lateral join on the right may refer to what is left of it too.
             LogicalPlan::Join(join) => {
                 join.right.exists(|node| Ok(matches!(node, LogicalPlan::Subquery(_))))?
+                    || outer_columns(&join.right)?
+                        .iter()
+                        .any(|column| join.left.schema().has_column(column))
             }
             _ => false,
         };

@@ -1,14 +1,12 @@
 //! An aggregate over nothing but columns of the query around is one of that query, in SQL: it is refused, since
 //! DataFusion computes it in the subquery.
 
-use std::sync::Arc;
-
+use datafusion::common::Result as DataFusionResult;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, Result as DataFusionResult};
 use datafusion::logical_expr::expr::{AggregateFunction, Exists, InSubquery, SetComparison, Sort};
-use datafusion::logical_expr::{Expr, LogicalPlan, Subquery};
+use datafusion::logical_expr::{Expr, LogicalPlan};
 
-use super::domain::outer_columns;
+use super::domain::{correlates, outer_columns};
 use crate::error::{Error, Result};
 
 /// Refuses aggregates of a query around a subquery. `plan` is as it comes from SQL: what is computed below an
@@ -17,7 +15,7 @@ use crate::error::{Error, Result};
 /// # Errors
 /// `0A000`.
 pub(crate) fn refuse_outer_aggregates(plan: &LogicalPlan) -> Result<()> {
-    if outer_columns(plan)?.is_empty() {
+    if !correlates(plan)? {
         return Ok(());
     }
     let mut found = false;
@@ -52,7 +50,7 @@ fn belongs_outside(call: &AggregateFunction, input: &LogicalPlan) -> DataFusionR
             | Expr::InSubquery(InSubquery { subquery, .. })
             | Expr::SetComparison(SetComparison { subquery, .. }) = part
             {
-                for column in read_by(subquery)? {
+                for column in outer_columns(&subquery.subquery)? {
                     match input.schema().has_column(&column) {
                         true => own = true,
                         false => outer = true,
@@ -63,17 +61,4 @@ fn belongs_outside(call: &AggregateFunction, input: &LogicalPlan) -> DataFusionR
         })?;
     }
     Ok(outer && !own)
-}
-
-/// The columns that a subquery reads of the queries around it.
-fn read_by(subquery: &Subquery) -> DataFusionResult<Vec<Column>> {
-    let plan = &subquery.subquery;
-    let mut columns = outer_columns(plan)?;
-    let mut within = vec![];
-    plan.apply_with_subqueries(|node| {
-        within.push(Arc::clone(node.schema()));
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    columns.retain(|column| !within.iter().any(|schema| schema.has_column(column)));
-    Ok(columns)
 }

@@ -290,7 +290,11 @@ impl Decorrelator<'_> {
             let plan = with_domain(domain.plan.clone(), exprs, domain)?;
             Ok((self.node(plan)?.data, columns.clone()))
         });
-        united(rows.collect::<DataFusionResult<Vec<_>>>()?, &columns, domain)
+        let mut rows = rows.collect::<DataFusionResult<Vec<_>>>()?;
+        match rows.len() {
+            1 => Ok(rows.swap_remove(0).0),
+            _ => united(rows, &columns, domain),
+        }
     }
 }
 

@@ -9,6 +9,17 @@ use crate::error::{Error, Result};
 const ANY: &str = "compare_any";
 const ALL: &str = "compare_all";
 
+/// `t.a[1]` is an element of the column `a` of `t`: a field of a column is written `(t).a`.
+pub(super) fn qualify_root(expr: &mut Expr) {
+    if let Expr::CompoundFieldAccess { root, access_chain } = expr
+        && let (Expr::Identifier(relation), [AccessExpr::Dot(Expr::Identifier(column)), _, ..]) =
+            (root.as_ref(), access_chain.as_slice())
+    {
+        **root = Expr::CompoundIdentifier(vec![relation.clone(), column.clone()]);
+        access_chain.remove(0);
+    }
+}
+
 /// What is said of arrays in syntax as calls.
 pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
     match expr {

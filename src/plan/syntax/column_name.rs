@@ -17,6 +17,26 @@ pub(crate) fn visible(name: &str) -> &str {
     name.split_once(HIDDEN).map_or(name, |(name, _)| name)
 }
 
+/// `text` without the hidden numbers of the names in it.
+pub(crate) fn shown(text: &str) -> String {
+    let mut parts = text.split(HIDDEN);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |shown, part| {
+        let rest = part.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        shown + rest.strip_prefix('.').filter(|_| rest.len() == part.len()).unwrap_or(rest)
+    })
+}
+
+/// `name` with a hidden number.
+pub(super) fn numbered(name: &str, number: usize) -> String {
+    format!("{name}{HIDDEN}{number}")
+}
+
+/// Whether a name has a hidden number.
+pub(super) fn is_numbered(name: &str) -> bool {
+    visible(name).len() < name.len()
+}
+
 /// Names of a relation's columns, the repeated ones with a hidden number.
 pub(crate) fn distinct(names: Vec<String>) -> Vec<String> {
     let mut taken = HashSet::new();
@@ -24,7 +44,7 @@ pub(crate) fn distinct(names: Vec<String>) -> Vec<String> {
         let (mut own, mut number) = (name.clone(), 1);
         while !taken.insert(own.clone()) {
             number += 1;
-            own = format!("{}{HIDDEN}{number}", visible(&name));
+            own = numbered(visible(&name), number);
         }
         own
     };
@@ -73,7 +93,7 @@ pub(super) fn name_items(items: &mut [SelectItem]) {
         let mut key = key;
         while !taken.insert(key.clone()) {
             number += 1;
-            distinct = format!("{name}{HIDDEN}{number}");
+            distinct = numbered(&name, number);
             key = distinct.clone();
         }
         if number > 1 || !(column || named) {

@@ -1,5 +1,5 @@
 //! Groupings that DataFusion does not plan: `ROLLUP` and `CUBE` that name an expression twice, as the sets that
-//! they stand for, and `HAVING` alone, which makes one group of all rows.
+//! they stand for, and what makes one group of all rows, `HAVING` alone and `GROUP BY ()`.
 //!
 //! | written | becomes |
 //! |---|---|
@@ -16,7 +16,7 @@ use super::{function_name, label};
 /// Rewrites the grouping sets of a GROUP BY.
 pub(super) fn rewrite(group_by: &mut GroupByExpr) {
     let GroupByExpr::Expressions(exprs, _) = group_by else { return };
-    for expr in exprs {
+    for expr in exprs.iter_mut() {
         let sets = match &*expr {
             Expr::Rollup(parts) if repeats(parts) => rollup(parts),
             // More of them would be too many sets anyway.
@@ -29,11 +29,13 @@ pub(super) fn rewrite(group_by: &mut GroupByExpr) {
 
 /// A HAVING without groups and aggregates with one, so that there is a group.
 pub(super) fn one_group(select: &mut Select, is_aggregate: &dyn Fn(&Function) -> bool) {
-    let grouped = match &select.group_by {
-        GroupByExpr::Expressions(exprs, _) => !exprs.is_empty(),
-        GroupByExpr::All(_) => true,
-    };
-    if select.having.is_none() || grouped || label::aggregates(select, is_aggregate) {
+    let GroupByExpr::Expressions(exprs, _) = &mut select.group_by else { return };
+    let empty = |expr: &Expr| matches!(expr, Expr::Tuple(parts) if parts.is_empty());
+    let of_all = !exprs.is_empty() && exprs.iter().all(empty);
+    exprs.retain(|expr| !empty(expr));
+    let grouped = !exprs.is_empty();
+    let asked = select.having.is_some() || of_all;
+    if !asked || grouped || label::aggregates(select, is_aggregate) {
         return;
     }
     let mut count = function_name::call("count", vec![]);
@@ -42,8 +44,10 @@ pub(super) fn one_group(select: &mut Select, is_aggregate: &dyn Fn(&Function) ->
     }
     let zero = Expr::value(Value::Number("0".to_owned(), false));
     let some = super::binary(count, BinaryOperator::GtEq, zero);
-    let wrap = |having| super::binary(some, BinaryOperator::And, Expr::Nested(Box::new(having)));
-    select.having = select.having.take().map(wrap);
+    select.having = Some(match select.having.take() {
+        Some(own) => super::binary(some, BinaryOperator::And, Expr::Nested(Box::new(own))),
+        None => some,
+    });
 }
 
 fn repeats(parts: &[Vec<Expr>]) -> bool {

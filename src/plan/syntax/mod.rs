@@ -32,7 +32,7 @@ use datafusion::sql::sqlparser::ast::{
     TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut, With,
 };
 
-pub(crate) use column_name::{distinct, visible};
+pub(crate) use column_name::{distinct, shown, visible};
 pub(crate) use function_name::{Functions, assigned};
 pub(crate) use outer::relation_names;
 pub(crate) use table_function::LONG_SERIES;
