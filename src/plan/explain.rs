@@ -11,6 +11,7 @@ use super::changelog::ChangelogMode;
 use super::expression;
 use super::node::{AggregateCall, Growth, Node, NodeKind, RankKind, SortColumn};
 use super::select::Select;
+use super::syntax::shown;
 use super::view::ViewPlan;
 use crate::error::Result;
 use crate::types::ObjectId;
@@ -20,7 +21,7 @@ use crate::types::ObjectId;
 /// # Errors
 /// What optimizing it reports.
 pub fn select(select: &Select) -> Result<String> {
-    Ok(select.state.optimize(&select.plan)?.display_indent().to_string())
+    Ok(shown(&select.state.optimize(&select.plan)?.display_indent().to_string()))
 }
 
 /// The incremental plan of a maintained view, one line per node, inputs indented below it:
@@ -32,8 +33,7 @@ pub fn view(view: &ViewPlan, verbose: bool) -> String {
         text.push_str(&format!("Logical plan:\n{}\n\nIncremental plan:\n", view.logical));
     }
     write_node(&view.node, &view.names, 0, &mut text);
-    text.truncate(text.trim_end().len());
-    text
+    shown(text.trim_end())
 }
 
 fn write_node(node: &Node, names: &BTreeMap<ObjectId, String>, depth: usize, text: &mut String) {

@@ -38,7 +38,7 @@ impl Domain {
         if outer.is_empty() {
             return Ok(None);
         }
-        let own = names.name("column");
+        let own = names.name("c");
         let columns = outer.iter().enumerate();
         let columns = columns.map(|(n, column)| Expr::Column(column.clone()).alias(nth(&own, n)));
         let base = LogicalPlanBuilder::from(input.clone())
@@ -77,7 +77,7 @@ impl Domain {
         names: &Decorrelator<'_>,
     ) -> DataFusionResult<(Domain, Vec<Expr>)> {
         let name = TableReference::bare(names.name("outer"));
-        let own = names.name("column");
+        let own = names.name("c");
         let columns = left.schema().columns();
         let carried: Vec<Column> =
             (0..columns.len()).map(|n| Column::new(Some(name.clone()), nth(&own, n))).collect();

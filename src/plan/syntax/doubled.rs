@@ -1,17 +1,23 @@
 //! Columns of derived tables that share a name: naming one of them is ambiguous (`42702`). DataFusion would
-//! take the first, since the others carry hidden numbers.
+//! take the first, since the others carry hidden numbers, and give names of its own to those that `*` stands for.
+//!
+//! | written | becomes |
+//! |---|---|
+//! | `FROM (SELECT * FROM t a, t b) s` | `… s (x, "x<2>")` |
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, Select, TableFactor, TableWithJoins, Visit, Visitor,
+    Expr, Ident, Query, Select, TableAliasColumnDef, TableFactor, TableWithJoins, Visit, VisitMut,
+    Visitor, VisitorMut,
 };
 
+use super::column_name;
 use super::columns::{Names, folded};
 use crate::error::{Error, Result, SqlState};
 use crate::plan::relation::Relations;
 use crate::sql::Positions;
-use crate::sql::visit::Walk;
+use crate::sql::visit::{Walk, WalkMut};
 
 /// Refuses names in `query` that mean several columns of one relation.
 pub(super) fn refuse(
@@ -21,6 +27,48 @@ pub(super) fn refuse(
 ) -> Result<()> {
     let mut finder = Finder { names: Names::new(relations), positions, scopes: vec![] };
     super::finished(query.visit(&mut Walk(&mut finder)))
+}
+
+/// Numbers the columns of derived tables that share a name.
+pub(super) fn number(query: &mut Query, relations: &dyn Relations) {
+    let mut numberer = Numberer { names: Names::new(relations) };
+    let _complete = query.visit(&mut WalkMut(&mut numberer));
+}
+
+struct Numberer<'a> {
+    names: Names<'a>,
+}
+
+impl VisitorMut for Numberer<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        self.names.enter(query);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.names.leave();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        let Ok(Some(columns)) = self.names.factor(factor) else { return ControlFlow::Continue(()) };
+        if let TableFactor::Derived { alias: Some(alias), .. } = factor
+            && alias.columns.is_empty()
+        {
+            let names: Vec<String> = columns.into_iter().map(|column| column.name).collect();
+            let numbered = column_name::distinct(names.clone());
+            if numbered != names {
+                let column = |name: String| TableAliasColumnDef {
+                    name: Ident::with_quote('"', name),
+                    data_type: None,
+                };
+                alias.columns = numbered.into_iter().map(column).collect();
+            }
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// The relations of a FROM clause with the names of their columns; none if they cannot be told.

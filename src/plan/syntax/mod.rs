@@ -52,6 +52,7 @@ pub(crate) fn rewrite(
 ) -> Result<()> {
     doubled::refuse(query, relations, positions)?;
     merge::rewrite(query, relations, positions)?;
+    doubled::number(query, relations);
     outer::rewrite(query);
     finished(query.visit(&mut WalkMut(&mut Rewriter { functions, positions, raw: vec![] })))
 }
