@@ -281,9 +281,8 @@ impl Planner {
         recursion::check(&plan)?;
         let plan = recursion::pinned(plan)?;
         refuse_outer_aggregates(&plan)?;
-        let plan = subquery::values(set_operation::counted(plan)?)?;
-        let plan = subquery::below_aggregates(grouping_set::by_columns(plan)?)?;
-        let plan = subquery::predicates(plan)?;
+        let plan = grouping_set::by_columns(subquery::values(set_operation::counted(plan)?)?)?;
+        let plan = subquery::predicates(subquery::below_aggregates(plan)?)?;
         let row_number = self.row_number();
         let plan = logical::distinct_on(plan, &row_number)?;
         let rank = self.window_function("rank");
