@@ -7,14 +7,19 @@ mod partition;
 
 pub use partition::PartitionFunctions;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array,
+};
 use arrow::compute::{CastOptions, cast_with_options, prep_null_mask_filter};
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::physical_expr::expressions::{Column, Literal};
+use datafusion::physical_expr::utils::collect_columns;
 
-use super::operator::ErrorRow;
+use super::operator::{ErrorRow, Residual};
 use crate::error::{Error, Result};
 use crate::plan::expression;
 use crate::plan::node::Expr;
@@ -220,17 +225,41 @@ fn evaluate(expr: &Expr, delta: &Delta, data_type: &DataType) -> Result<ArrayRef
 
 /// A condition as the joins take it.
 #[must_use]
-pub fn residual(expr: &Expr) -> super::operator::Residual {
+pub fn residual(expr: &Expr) -> Residual {
+    let read: BTreeSet<usize> = collect_columns(expr).iter().map(Column::index).collect();
+    let reads: Vec<usize> = read.into_iter().collect();
+    let narrow = over_columns(expr, &reads);
+    let test = move |columns: &[ArrayRef], rows: usize| {
+        let field = |column: &ArrayRef| Field::new("", column.data_type().clone(), true);
+        let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let batch = RecordBatch::try_new_with_options(schema, columns.to_vec(), &options).ok()?;
+        let mask = evaluate(narrow.as_ref()?, &Delta::insert(batch), &DataType::Boolean);
+        Some(mask.ok()?.as_boolean().clone())
+    };
     let predicate = Predicate::new(Arc::clone(expr), None);
-    Box::new(move |pairs, (columns, schema), errors| {
+    let keep = move |pairs: &Delta, (columns, schema): (&[usize], &SchemaRef), errors: &mut _| {
         predicate.kept(pairs, Some((columns, schema)), errors)
-    })
+    };
+    Residual { reads, test: Box::new(test), keep: Box::new(keep) }
+}
+
+/// `expr` over a batch of those columns alone that it reads.
+fn over_columns(expr: &Expr, reads: &[usize]) -> Option<Expr> {
+    let narrow = |part: Expr| {
+        let Some(column) = part.downcast_ref::<Column>() else { return Ok(Transformed::no(part)) };
+        let place = reads.iter().position(|&read| read == column.index());
+        let place = place.expect("all columns of the expression have been collected");
+        let column: Expr = Arc::new(Column::new(column.name(), place));
+        Ok(Transformed::yes(column))
+    };
+    Arc::clone(expr).transform(narrow).ok().map(|narrowed| narrowed.data)
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Int64Array, RecordBatch, StringViewArray};
-    use arrow::datatypes::{Field, Int64Type};
+    use arrow::array::{Int64Array, StringViewArray};
+    use arrow::datatypes::Int64Type;
     use datafusion::logical_expr::Operator;
     use datafusion::physical_expr::expressions::{binary, col, lit};
 

@@ -1,12 +1,10 @@
 //! Moves rows to the workers that own their keys.
 
-use std::sync::Arc;
-
 use arrow::array::UInt32Array;
 use arrow::datatypes::Schema;
 
 use crate::error::Result;
-use crate::types::key::{KeyBatch, KeyEncoder, Runs};
+use crate::types::key::{KeyEncoder, Runs};
 use crate::types::{Delta, Selection, Vnode};
 
 /// Parts with at least this many rows share the delta's columns instead of copying them.
@@ -31,42 +29,36 @@ impl Exchange {
         Ok(Exchange { channel, keys: keys.to_vec(), encoder, workers })
     }
 
-    /// The rows of `inputs` by destination. Whoever gets few rows of several inputs gets them as one. Rows come
-    /// with their keys if consumers ask for those by what the exchange is (`keyed`).
+    /// The rows of `inputs` by destination. Whoever gets few rows of several inputs gets them as one.
     ///
     /// # Errors
     /// Only what Arrow's kernels report.
-    pub fn partition(&self, inputs: &[Selection], keyed: bool) -> Result<Vec<(usize, Selection)>> {
+    pub fn partition(&self, inputs: &[Selection]) -> Result<Vec<(usize, Selection)>> {
         let mut parts = vec![];
         let mut small: Vec<Vec<Piece>> = (0..self.workers).map(|_| vec![]).collect();
         for (index, input) in inputs.iter().enumerate() {
-            let (destinations, keys) = self.split(input)?;
-            let keys = keys.filter(|_| keyed);
-            for (dest, mut rows) in destinations.into_iter().enumerate() {
-                let keys = keys.as_ref().and_then(|keys| keys.some(&rows));
+            for (dest, mut rows) in self.split(input)?.into_iter().enumerate() {
                 if let Some(selected) = input.selected() {
                     rows.iter_mut().for_each(|row| *row = selected.value(*row as usize));
                 }
                 // State keeps what is shared: it must not be much more than what is meant.
                 let dense = rows.len() * self.workers * 2 >= input.whole().rows();
-                let shared = rows.len() >= SHARED_ROWS_MIN && dense;
-                let piece = Piece { index, rows, keys };
-                if shared {
-                    parts.push((dest, self.shared(inputs, piece)));
-                } else if !piece.rows.is_empty() {
-                    small[dest].push(piece);
+                if rows.len() >= SHARED_ROWS_MIN && dense {
+                    parts.push((dest, some(input.whole(), rows)));
+                } else if !rows.is_empty() {
+                    small[dest].push(Piece { index, rows });
                 }
             }
         }
         for (dest, pieces) in small.into_iter().enumerate() {
-            let gathered = self.gathered(inputs, pieces)?;
-            parts.extend(gathered.into_iter().map(|rows| (dest, rows)));
+            let gathered = gathered(inputs, pieces)?;
+            parts.extend(gathered.into_iter().map(|delta| (dest, delta.into())));
         }
         Ok(parts)
     }
 
-    /// The numbers of the rows of `input` by destination, and their keys if those were computed row by row.
-    fn split(&self, input: &Selection) -> Result<(Vec<Vec<u32>>, Option<KeyBatch>)> {
+    /// The numbers of the rows of `input` by destination.
+    fn split(&self, input: &Selection) -> Result<Vec<Vec<u32>>> {
         let columns = self.keys.iter().map(|&column| input.column(column));
         let columns = columns.collect::<Result<Vec<_>>>()?;
         let mut rows: Vec<Vec<u32>> = vec![vec![]; self.workers];
@@ -76,51 +68,13 @@ impl Exchange {
             for (range, hash) in itertools::zip_eq(runs.ranges, keys.hashes) {
                 rows[worker(hash)].extend(range.start as u32..range.end as u32);
             }
-            return Ok((rows, None));
+            return Ok(rows);
         }
         let keys = self.encoder.encode(&columns, input.rows())?;
         for (row, &hash) in keys.hashes.iter().enumerate() {
             rows[worker(hash)].push(row as u32);
         }
-        Ok((rows, Some(keys)))
-    }
-
-    /// A piece that shares the columns of its input.
-    fn shared(&self, inputs: &[Selection], piece: Piece) -> Selection {
-        let whole = inputs[piece.index].whole().clone();
-        let rows = match piece.rows.len() == whole.rows() {
-            true => whole.into(),
-            false => Selection::of(whole, UInt32Array::from(piece.rows)),
-        };
-        self.keyed(rows, piece.keys)
-    }
-
-    /// Pieces copied into one, or into a few where one would be too long.
-    fn gathered(&self, inputs: &[Selection], mut pieces: Vec<Piece>) -> Result<Vec<Selection>> {
-        if pieces.len() == 1 {
-            let Some(mut piece) = pieces.pop() else { return Ok(vec![]) };
-            let keys = piece.keys.take();
-            let own = self.shared(inputs, piece).into_delta()?;
-            return Ok(vec![self.keyed(own.into(), keys)]);
-        }
-        let place = |index: usize| move |&row: &u32| (index, row as usize);
-        let places = pieces.iter().flat_map(|piece| piece.rows.iter().map(place(piece.index)));
-        let places: Vec<(usize, usize)> = places.collect();
-        if places.is_empty() {
-            return Ok(vec![]);
-        }
-        let wholes: Vec<Delta> = inputs.iter().map(|input| input.whole().clone()).collect();
-        let gathered = Delta::gather(&wholes, &places)?;
-        let keys: Option<Vec<KeyBatch>> = pieces.into_iter().map(|piece| piece.keys).collect();
-        let mut keys = keys.filter(|_| gathered.len() == 1).and_then(KeyBatch::joined);
-        Ok(gathered.into_iter().map(|own| self.keyed(own.into(), keys.take())).collect())
-    }
-
-    fn keyed(&self, rows: Selection, keys: Option<KeyBatch>) -> Selection {
-        match keys {
-            Some(keys) => rows.with_keys(&self.keys, Arc::new(keys)),
-            None => rows,
-        }
+        Ok(rows)
     }
 }
 
@@ -129,18 +83,37 @@ struct Piece {
     index: usize,
     /// Of the input's whole delta.
     rows: Vec<u32>,
-    keys: Option<KeyBatch>,
+}
+
+/// Rows `rows` of `whole`, in order.
+fn some(whole: &Delta, rows: Vec<u32>) -> Selection {
+    match rows.len() == whole.rows() {
+        true => whole.clone().into(),
+        false => Selection::of(whole.clone(), UInt32Array::from(rows)),
+    }
+}
+
+/// Pieces copied into one, or into a few where one would be too long.
+fn gathered(inputs: &[Selection], mut pieces: Vec<Piece>) -> Result<Vec<Delta>> {
+    if pieces.len() > 1 {
+        let wholes: Vec<Delta> = inputs.iter().map(|input| input.whole().clone()).collect();
+        let place = |index: usize| move |&row: &u32| (index, row as usize);
+        let places = pieces.iter().flat_map(|piece| piece.rows.iter().map(place(piece.index)));
+        return Delta::gather(&wholes, &places.collect::<Vec<_>>());
+    }
+    let one = pieces.pop().map(|piece| some(inputs[piece.index].whole(), piece.rows).into_delta());
+    Ok(one.transpose()?.into_iter().collect())
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::Arc;
 
     use arrow::array::{AsArray, Int64Array, RecordBatch, StringArray};
     use arrow::datatypes::{DataType, Field, Int64Type};
 
     use super::*;
-    use crate::types::key::Keys;
 
     fn input(first: i64, rows: i64, step: usize, weighted: bool) -> Selection {
         let fields = vec![
@@ -163,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn every_row_arrives_once_where_it_belongs_with_its_weight_and_key() {
+    fn every_row_arrives_once_where_it_belongs_with_its_weight() {
         let inputs = [
             input(0, 10, 1, false),
             input(100, 90, 2, true),
@@ -178,25 +151,18 @@ mod tests {
             sent.extend(numbers.iter().enumerate().map(|(row, &n)| (n, input.weight(row))));
         }
         let schema = inputs[0].whole().batch.schema();
-        for (workers, keyed) in [(1, true), (2, false), (3, true)] {
+        for workers in 1..4 {
             let exchange = Exchange::new(7, &[0], &schema, workers).expect("a key");
             let mut arrived = BTreeMap::new();
-            for (dest, rows) in exchange.partition(&inputs, keyed).expect("a partition") {
-                let keys = rows.keys(&[0], &exchange.encoder).expect("keys");
-                let own = rows.clone().into_delta().expect("a delta");
+            for (dest, rows) in exchange.partition(&inputs).expect("a partition") {
+                let own = rows.into_delta().expect("a delta");
                 let numbers = own.column(0).as_primitive::<Int64Type>();
                 let texts = own.column(1).as_string::<i32>();
-                let computed = exchange.encoder.encode_batch(&own.batch, &[0]).expect("keys");
-                assert_eq!(keys.hashes, computed.hashes);
-                let (Keys::Fixed(given), Keys::Fixed(own_keys)) = (&keys.keys, &computed.keys)
-                else {
-                    panic!("one number")
-                };
-                assert_eq!(given, own_keys);
+                let keys = exchange.encoder.encode_batch(&own.batch, &[0]).expect("keys");
                 for row in 0..own.rows() {
                     let number = numbers.value(row);
                     assert_eq!(texts.value(row), number.to_string());
-                    let owner = Vnode::of_hash(computed.hashes[row]).worker(workers);
+                    let owner = Vnode::of_hash(keys.hashes[row]).worker(workers);
                     assert_eq!(owner, dest);
                     assert!(arrived.insert(number, own.weight(row)).is_none());
                 }

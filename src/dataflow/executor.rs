@@ -308,12 +308,10 @@ impl Executor {
 
     /// Sends what exchange `id` has been given in this round to where it belongs.
     fn send(&mut self, id: NodeId, pending: Vec<(Port, Selection)>) {
-        let node = &self.graph[id];
-        let Body::Exchange(exchange) = &node.body else { return };
+        let Body::Exchange(exchange) = &self.graph[id].body else { return };
         let channel = exchange.channel;
         let inputs: Vec<Selection> = pending.into_iter().map(|(_, rows)| rows).collect();
-        let indexes = |&(consumer, _): &(NodeId, Port)| self.graph[consumer].arrangement.is_some();
-        match exchange.partition(&inputs, node.consumers.iter().any(indexes)) {
+        match exchange.partition(&inputs) {
             Ok(parts) => {
                 for (dest, rows) in parts {
                     if dest == self.worker {

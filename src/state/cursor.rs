@@ -1,5 +1,6 @@
 //! Enumerates the pairs of probing rows and the rows in the chains of equal keys.
 
+use arrow::array::{Array, BooleanArray};
 use itertools::Itertools;
 
 use super::chain::{Chains, PART};
@@ -36,6 +37,18 @@ impl Matches {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.probe.is_empty()
+    }
+
+    /// The pairs for which `mask` is true, of as many.
+    #[must_use]
+    pub fn filter(&self, mask: &BooleanArray) -> Matches {
+        let mut kept = Matches::with_capacity(mask.true_count());
+        for pair in (0..self.len()).filter(|&pair| mask.is_valid(pair) && mask.value(pair)) {
+            kept.probe.push(self.probe[pair]);
+            kept.state.push(self.state[pair]);
+            kept.weights.push(self.weights[pair]);
+        }
+        kept
     }
 
     /// Forgets the pairs, keeps the memory.

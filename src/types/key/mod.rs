@@ -83,29 +83,6 @@ impl KeyBatch {
         matches!(self.keys, Keys::Fixed(_)) && self.nulls.is_none()
     }
 
-    /// The keys of rows `rows`, if taking them costs less than computing them again.
-    #[must_use]
-    pub fn some(&self, rows: &[u32]) -> Option<KeyBatch> {
-        let (Keys::Fixed(values), None) = (&self.keys, &self.nulls) else { return None };
-        let hashes = rows.iter().map(|&row| self.hashes[row as usize]).collect();
-        let values = rows.iter().map(|&row| values[row as usize]).collect();
-        Some(KeyBatch { hashes, keys: Keys::Fixed(values), nulls: None })
-    }
-
-    /// All of `parts` in order, where [`KeyBatch::some`] has made each.
-    #[must_use]
-    pub fn joined(parts: Vec<KeyBatch>) -> Option<KeyBatch> {
-        let mut all = KeyBatch { hashes: vec![], keys: Keys::Fixed(vec![]), nulls: None };
-        for part in parts {
-            let (Keys::Fixed(values), Keys::Fixed(more)) = (&mut all.keys, part.keys) else {
-                return None;
-            };
-            values.extend(more);
-            all.hashes.extend(part.hashes);
-        }
-        Some(all)
-    }
-
     /// Whether two rows are of one key, nulls equal to nulls.
     #[must_use]
     #[inline]

@@ -65,6 +65,7 @@ impl Operator for Join {
 
     fn finish(&mut self, _ctx: &mut Context<'_>, out: &mut Output) -> Result<()> {
         self.inputs.join_deltas(&self.columns, out)?;
+        self.inputs.settle(&self.columns, out);
         self.inputs.clear();
         Ok(())
     }

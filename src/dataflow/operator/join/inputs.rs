@@ -8,6 +8,7 @@ use super::pairs::{
     Distinct, Keyed, PAIRS_MAX, Pairs, Partner, Rows, Table, multiplied, satisfying,
 };
 use super::{JoinCondition, JoinSide, Residual};
+use crate::dataflow::consolidate::consolidate;
 use crate::dataflow::operator::{ErrorRow, Output, Port};
 use crate::error::Result;
 use crate::state::{Arrangement, ArrangementId, Arrangements, KeyGroups, Matches};
@@ -154,19 +155,48 @@ impl Inputs {
             return Ok(());
         }
         self.each_pairs(port, keyed, partner, |pairs, matches| {
-            let weigh = |batch| multiplied(batch, &keyed.rows, &matches.probe, &matches.weights);
-            let Some(residual) = &self.residual else {
+            let weigh = |batch, matches: &Matches| {
+                multiplied(batch, &keyed.rows, &matches.probe, &matches.weights)
+            };
+            let output = |pairs: &Pairs<'_>, matches: &Matches| -> Result<Delta> {
                 let batch = pairs.batch(&columns.columns, self.width(), &columns.schema)?;
-                out.deltas.push(weigh(batch));
+                Ok(weigh(batch, matches))
+            };
+            let Some(residual) = &self.residual else {
+                out.deltas.push(output(&pairs, matches)?);
                 return Ok(());
             };
-            let wanted = (&*columns.columns, &columns.schema);
-            let kept = residual(&weigh(self.whole(&pairs)?), wanted, &mut out.errors)?;
+            // Of pairs that do not satisfy it only what it reads is copied.
+            let read = pairs.columns(&residual.reads, self.width())?;
+            let kept = match (residual.test)(&read, matches.len()) {
+                Some(mask) if mask.true_count() == matches.len() => output(&pairs, matches)?,
+                Some(mask) => {
+                    let matches = matches.filter(&mask);
+                    output(&Inputs::pairs(port, keyed, partner, &matches), &matches)?
+                }
+                None => {
+                    let wanted = (&*columns.columns, &columns.schema);
+                    let all = weigh(self.whole(&pairs)?, matches);
+                    (residual.keep)(&all, wanted, &mut out.errors)?
+                }
+            };
             if !kept.is_empty() {
                 out.deltas.push(kept);
             }
             Ok(())
         })
+    }
+
+    /// Adds up equal rows of what the epoch puts out, if both sides changed and rows went. An update of both
+    /// makes pairs of old and new rows that cancel out, and each of several joins would multiply them.
+    pub(super) fn settle(&self, columns: &Columns, out: &mut Output) {
+        let changed = |port| !self.deltas(port).is_empty();
+        if changed(0) && changed(1) && !out.deltas.iter().all(Delta::insert_only) {
+            // Rows of types that cannot be compared go out as they are.
+            if let Ok(settled) = consolidate(&columns.schema, &out.deltas) {
+                out.deltas = if settled.is_empty() { vec![] } else { vec![settled] };
+            }
+        }
     }
 
     /// Puts out ΔL⋈ΔR.
@@ -224,12 +254,22 @@ impl Inputs {
         let mut cursor = keyed.cursor(partner.chains(), self.null_equals_null);
         let mut matches = Matches::with_capacity(keyed.rows.rows().min(PAIRS_MAX));
         while cursor.advance(PAIRS_MAX, &mut matches) {
-            let probing = Rows::Delta(&keyed.rows, &matches.probe);
-            let found = partner.rows(&matches.state);
-            let sides = if port == 0 { [probing, found] } else { [found, probing] };
-            visit(Pairs { sides, count: matches.len() }, &matches)?;
+            visit(Inputs::pairs(port, keyed, partner, &matches), &matches)?;
             matches.clear();
         }
         Ok(())
+    }
+
+    /// The pairs that were found of `keyed`, rows of side `port`, and rows of the other side.
+    fn pairs<'a>(
+        port: Port,
+        keyed: &'a Keyed,
+        partner: Partner<'a>,
+        matches: &'a Matches,
+    ) -> Pairs<'a> {
+        let probing = Rows::Delta(&keyed.rows, &matches.probe);
+        let found = partner.rows(&matches.state);
+        let sides = if port == 0 { [probing, found] } else { [found, probing] };
+        Pairs { sides, count: matches.len() }
     }
 }

@@ -18,6 +18,7 @@ pub use inner::Join;
 pub use outer::OuterJoin;
 pub use semi::SemiJoin;
 
+use arrow::array::{ArrayRef, BooleanArray};
 use arrow::datatypes::SchemaRef;
 
 use super::ErrorRow;
@@ -36,11 +37,17 @@ pub struct JoinSide {
     pub key: Vec<usize>,
 }
 
-/// Keeps the rows, over left columns followed by right columns, that satisfy a join's further
-/// condition, and of them the given columns, as a batch of the given schema; rows on which it fails go to
-/// the errors, with their weights.
-pub type Residual =
-    Box<dyn Fn(&Delta, (&[usize], &SchemaRef), &mut Vec<ErrorRow>) -> Result<Delta> + Send>;
+/// A join's further condition on pairs: left columns followed by right columns.
+pub struct Residual {
+    /// The columns that it reads.
+    pub reads: Vec<usize>,
+    /// Which of so many pairs satisfy it, by those columns of them; `None` if it fails on one.
+    pub test: Box<dyn Fn(&[ArrayRef], usize) -> Option<BooleanArray> + Send>,
+    /// The rows, over all columns, that satisfy it, and of them the given columns, as a batch of the given
+    /// schema; rows on which it fails go to the errors, with their weights.
+    pub keep:
+        Box<dyn Fn(&Delta, (&[usize], &SchemaRef), &mut Vec<ErrorRow>) -> Result<Delta> + Send>,
+}
 
 /// When a left and a right row match.
 pub struct JoinCondition {

@@ -114,6 +114,7 @@ impl Operator for OuterJoin {
                 Ok(())
             })?;
         }
+        self.inputs.settle(&self.columns, out);
         self.inputs.clear();
         Ok(())
     }

@@ -141,6 +141,13 @@ impl Pairs<'_> {
         width: usize,
         schema: &SchemaRef,
     ) -> Result<RecordBatch> {
+        let options = RecordBatchOptions::new().with_row_count(Some(self.count));
+        let arrays = self.columns(columns, width)?;
+        Ok(RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)?)
+    }
+
+    /// Columns of the pairs, as for [`Pairs::batch`].
+    pub(super) fn columns(&self, columns: &[usize], width: usize) -> Result<Vec<ArrayRef>> {
         let (left, right): (Vec<usize>, Vec<usize>) = columns.iter().partition(|&&c| c < width);
         let right: Vec<usize> = right.iter().map(|column| column - width).collect();
         let mut left = self.sides[0].gather(&left)?.into_iter();
@@ -149,9 +156,7 @@ impl Pairs<'_> {
             let side = if column < width { &mut left } else { &mut right };
             side.next().expect("as many arrays as columns were asked for")
         });
-        let options = RecordBatchOptions::new().with_row_count(Some(self.count));
-        let arrays = arrays.collect();
-        Ok(RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)?)
+        Ok(arrays.collect())
     }
 }
 
@@ -167,7 +172,7 @@ pub(super) fn satisfying(
     let numbers = (0i64..).take(batch.num_rows()).collect();
     let mut failed = vec![];
     let none = Arc::new(Schema::empty());
-    let kept = residual(&Delta::new(batch, numbers), (&[], &none), &mut failed)?;
+    let kept = (residual.keep)(&Delta::new(batch, numbers), (&[], &none), &mut failed)?;
     errors.extend(failed.into_iter().filter_map(|mut error| {
         error.weight = weights(usize::try_from(error.weight).expect("it is a row's number"));
         (error.weight != 0).then_some(error)

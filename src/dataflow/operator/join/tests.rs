@@ -78,21 +78,30 @@ fn add_delta(to: &mut Rows, delta: &Delta) {
 
 /// Left value below right value; fails where both are 7.
 fn residual() -> Residual {
-    Box::new(|delta, (columns, schema), errors| {
+    let seven = |left: &Int64Array, right: &Int64Array, row: usize| {
+        left.is_valid(row) && left.value(row) == 7 && right.value(row) == 7
+    };
+    let below = |left: &Int64Array, right: &Int64Array, row: usize| {
+        left.is_valid(row) && right.is_valid(row) && left.value(row) < right.value(row)
+    };
+    let test = move |columns: &[ArrayRef], rows: usize| {
+        let (left, right) = (columns[0].as_primitive(), columns[1].as_primitive());
+        let fails = (0..rows).any(|row| seven(left, right, row));
+        (!fails).then(|| (0..rows).map(|row| Some(below(left, right, row))).collect())
+    };
+    let keep = move |delta: &Delta,
+                     (columns, schema): (&[usize], &SchemaRef),
+                     errors: &mut Vec<_>| {
         let (left, right) = (delta.column(2), delta.column(5));
         let (left, right) = (left.as_primitive::<Int64Type>(), right.as_primitive::<Int64Type>());
-        let fails =
-            |row: usize| left.is_valid(row) && left.value(row) == 7 && right.value(row) == 7;
-        for row in (0..delta.rows()).filter(|&row| fails(row)) {
+        for row in (0..delta.rows()).filter(|&row| seven(left, right, row)) {
             let error = crate::error::Error::internal("seven");
             errors.push(ErrorRow::new(&error, "left < right", delta, row));
         }
-        let mask = (0..delta.rows()).map(|row| {
-            left.is_valid(row) && right.is_valid(row) && left.value(row) < right.value(row)
-        });
-        let kept = delta.filter(&mask.map(Some).collect::<BooleanArray>())?;
-        kept.select(columns, schema)
-    })
+        let mask = (0..delta.rows()).map(|row| Some(below(left, right, row)));
+        delta.filter(&mask.collect::<BooleanArray>())?.select(columns, schema)
+    };
+    Residual { reads: vec![2, 5], test: Box::new(test), keep: Box::new(keep) }
 }
 
 /// What `case` means.
