@@ -127,12 +127,12 @@ impl Chains {
                 let equal = |probe, entry| {
                     self.equal_fixed(keys, values, part.start + probe as usize, entry)
                 };
-                self.index.find(hashes, equal, found);
+                self.index.find(hashes, |entry| self.entries[entry].key, equal, found);
             }
             Keys::Rows(rows) => {
                 let equal =
                     |probe, entry| self.key_bytes(entry) == rows.row(part.start + probe as usize);
-                self.index.find(hashes, equal, found);
+                self.index.find(hashes, |entry| self.first_byte(entry), equal, found);
             }
         }
         if let Some(nulls) = keys.nulls.as_ref().filter(|_| !null_equals_null) {
@@ -162,6 +162,7 @@ impl Chains {
             Keys::Fixed(values) => index.find_or_insert(
                 hashes,
                 self,
+                |chains, entry| chains.entries[entry].key,
                 |chains, probe, entry| {
                     chains.equal_fixed(keys, values, first + probe as usize, entry)
                 },
@@ -178,6 +179,7 @@ impl Chains {
             Keys::Rows(rows) => index.find_or_insert(
                 hashes,
                 self,
+                |chains, entry| chains.first_byte(entry),
                 |chains, probe, entry| chains.key_bytes(entry) == rows.row(first + probe as usize),
                 |chains, probe| {
                     let bytes = chains.bytes.as_mut().expect("the encoder's keys are bytes");
@@ -194,6 +196,10 @@ impl Chains {
     fn key_bytes(&self, entry: u32) -> &[u8] {
         let bytes = self.bytes.as_ref().expect("the encoder's keys are bytes");
         bytes.get(self.entries[entry].key)
+    }
+
+    fn first_byte(&self, entry: u32) -> u64 {
+        self.key_bytes(entry).first().map_or(0, |&byte| byte.into())
     }
 
     fn new_entry(&mut self, key: u64) -> u32 {

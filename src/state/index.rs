@@ -14,6 +14,8 @@ const EMPTY: u64 = u64::MAX;
 /// Hashes looked up between two passes: what is kept about them fits the first-level cache.
 const BATCH: usize = 512;
 const SLOTS_MIN: usize = 8;
+/// Entries of an index whose rows' keys do not fit the second-level cache.
+const COLD: usize = 1 << 14;
 
 /// An index from 64-bit hashes to row numbers.
 ///
@@ -89,18 +91,23 @@ impl RowIndex {
     }
 
     /// For each hash, appends to `out` the row for which `equal(position of the hash, row)` holds, or
-    /// [`NONE`].
+    /// [`NONE`]. `key` reads something of a row's key, no matter what.
     pub fn find(
         &self,
         hashes: &[u64],
+        key: impl Fn(u32) -> u64,
         mut equal: impl FnMut(u32, u32) -> bool,
         out: &mut Vec<u32>,
     ) {
         out.reserve(hashes.len());
+        let cold = self.len() > COLD;
         let mut homes = [Home::default(); BATCH];
         let mut first = 0u32;
         for batch in hashes.chunks(BATCH) {
             self.touch(batch, &mut homes);
+            if cold {
+                touch_keys(batch, &homes, &key);
+            }
             for (offset, &hash) in batch.iter().enumerate() {
                 let probe = first + narrow(offset);
                 let found = self.table(hash).find(homes[offset], hash, |row| equal(probe, row));
@@ -110,13 +117,15 @@ impl RowIndex {
         }
     }
 
-    /// For each hash, appends to `out` the row for which `equal(state, position, row)` holds; where
+    /// For each hash, appends to `out` the row for which `equal(state, position, row)` holds; `key` is as for
+    /// [`RowIndex::find`]. Where
     /// there is none, `on_new(state, position)` makes one, returns its number, and later equal hashes of
     /// the same call find it.
     pub fn find_or_insert<S>(
         &mut self,
         hashes: &[u64],
         state: &mut S,
+        key: impl Fn(&S, u32) -> u64,
         equal: impl Fn(&S, u32, u32) -> bool,
         mut on_new: impl FnMut(&mut S, u32) -> u32,
         out: &mut Vec<u32>,
@@ -124,7 +133,8 @@ impl RowIndex {
         let mut first = 0u32;
         for batch in hashes.chunks(BATCH) {
             let start = out.len();
-            self.find(batch, |probe, row| equal(state, first + probe, row), out);
+            let equal_at = |probe, row| equal(state, first + probe, row);
+            self.find(batch, |row| key(state, row), equal_at, out);
             for (offset, &hash) in batch.iter().enumerate() {
                 if out[start + offset] != NONE {
                     continue;
@@ -191,6 +201,17 @@ impl RowIndex {
             *home = self.table(hash).home(hash);
         }
     }
+}
+
+/// Reads the keys of rows that are likely to be compared, for the same reason.
+fn touch_keys(batch: &[u64], homes: &[Home; BATCH], key: impl Fn(u32) -> u64) {
+    let mut read = 0;
+    for (home, &hash) in itertools::zip_eq(&homes[..batch.len()], batch) {
+        if home.slot >> 32 == hash >> 32 && home.slot != EMPTY {
+            read ^= key(row_of(home.slot));
+        }
+    }
+    std::hint::black_box(read);
 }
 
 impl Table {
@@ -363,6 +384,7 @@ mod tests {
             index.find_or_insert(
                 &hashes,
                 &mut keys,
+                |keys, row| keys[row as usize],
                 |keys, probe, row| keys[row as usize] == batch[probe as usize],
                 |keys, probe| {
                     keys.push(batch[probe as usize]);
@@ -382,7 +404,13 @@ mod tests {
         let all: Vec<u64> = (0..2000).collect();
         let hashes: Vec<u64> = all.iter().map(|&key| hash(key)).collect();
         let mut found = vec![];
-        index.find(&hashes, |probe, row| keys[row as usize] == all[probe as usize], &mut found);
+        let key = |row: u32| keys[row as usize];
+        index.find(
+            &hashes,
+            key,
+            |probe, row| keys[row as usize] == all[probe as usize],
+            &mut found,
+        );
         let expected: Vec<u32> =
             all.iter().map(|key| model.get(key).copied().unwrap_or(NONE)).collect();
         assert_eq!(found, expected);

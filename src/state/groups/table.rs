@@ -120,6 +120,7 @@ impl GroupTable {
             (Keys::Fixed(batch), None, []) => index.find_or_insert(
                 hashes,
                 entries,
+                |entries, number| entries.fixed(number),
                 |entries, row, number| {
                     entries.fixed(number) == batch[row as usize] && !entries.null(number)
                 },
@@ -129,6 +130,7 @@ impl GroupTable {
             (Keys::Fixed(batch), Some(nulls), []) => index.find_or_insert(
                 hashes,
                 entries,
+                |entries, number| entries.fixed(number),
                 |entries, row, number| {
                     let null = nulls.is_null(row as usize);
                     null == entries.null(number)
@@ -143,6 +145,7 @@ impl GroupTable {
             (Keys::Fixed(batch), _, owners) => index.find_or_insert(
                 hashes,
                 entries,
+                |entries, number| entries.fixed(number),
                 |entries, row, number| {
                     entries.fixed(number) == batch[row as usize]
                         && entries.owner(number) == Some(owners[row as usize])
@@ -155,6 +158,7 @@ impl GroupTable {
             (Keys::Rows(batch), _, owners) => index.find_or_insert(
                 hashes,
                 entries,
+                |entries, number| entries.row(number).first().map_or(0, |&byte| byte.into()),
                 |entries, row, number| {
                     entries.row(number) == batch.row(row as usize)
                         && entries.owner(number) == owners.get(row as usize).copied()
