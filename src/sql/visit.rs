@@ -37,6 +37,38 @@ pub fn contains(expr: &Expr, found: impl FnMut(&Expr) -> bool) -> bool {
     expr.visit(&mut Walk(&mut Search(found))).is_break()
 }
 
+/// The first expression in `tree` for which `found` holds, if any, but for those of queries within it.
+pub fn own_expr(tree: &impl Visit, found: impl FnMut(&Expr) -> bool) -> Option<Expr> {
+    struct Search<F> {
+        /// Of queries within the tree.
+        depth: usize,
+        found: F,
+    }
+
+    impl<F: FnMut(&Expr) -> bool> Visitor for Search<F> {
+        type Break = Expr;
+
+        fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<Expr> {
+            self.depth += 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<Expr> {
+            self.depth -= 1;
+            ControlFlow::Continue(())
+        }
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Expr> {
+            match self.depth == 0 && (self.found)(expr) {
+                true => ControlFlow::Break(expr.clone()),
+                false => ControlFlow::Continue(()),
+            }
+        }
+    }
+
+    tree.visit(&mut Walk(&mut Search { depth: 0, found })).break_value()
+}
+
 impl<B> Visitor for Walk<'_, B> {
     type Break = B;
 

@@ -8,13 +8,13 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, JoinOperator, Query, Select,
-    Value, Visit, VisitMut, Visitor, VisitorMut,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, JoinOperator, Select, Value,
+    VisitMut, VisitorMut,
 };
 
 use super::columns::folded;
 use crate::error::{Error, Result};
-use crate::sql::visit::{Walk, WalkMut};
+use crate::sql::visit::{WalkMut, own_expr};
 
 /// `count(1)` and its like in `select` as `count(*)`.
 pub(super) fn constants(select: &mut Select) {
@@ -69,41 +69,13 @@ pub(super) fn whole_rows(select: &Select) -> Result<()> {
     if !joins.into_iter().any(|join| outer(&join.join_operator)) {
         return Ok(());
     }
-    match Visit::visit(select, &mut Walk(&mut WholeRows { depth: 0 })) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(()) => Err(Error::unsupported("count(t.*) over an outer join")
+    let whole = |arg: &FunctionArg| {
+        matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(_)))
+    };
+    let counts = |expr: &Expr| matches!(expr, Expr::Function(function) if argument(function).is_some_and(whole));
+    match own_expr(select, counts) {
+        None => Ok(()),
+        Some(_) => Err(Error::unsupported("count(t.*) over an outer join")
             .hint("Count a column of the relation that is never null, such as its primary key.")),
-    }
-}
-
-struct WholeRows {
-    depth: usize,
-}
-
-impl Visitor for WholeRows {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        let whole = |arg: &FunctionArg| {
-            matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(_)))
-        };
-        match expr {
-            Expr::Function(function)
-                if self.depth == 0 && argument(function).is_some_and(whole) =>
-            {
-                ControlFlow::Break(())
-            }
-            _ => ControlFlow::Continue(()),
-        }
     }
 }

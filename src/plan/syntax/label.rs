@@ -12,13 +12,13 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
     GroupByExpr, Ident, ObjectName, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr,
-    Value, Visit, VisitMut, Visitor, VisitorMut,
+    Value, VisitMut, VisitorMut,
 };
 
 use super::columns::folded;
 use super::{column_name, function_name};
 use crate::plan::function::LABELED;
-use crate::sql::visit::{Walk, WalkMut};
+use crate::sql::visit::{WalkMut, own_expr};
 
 /// Labels what would be named alike in `select` and the ORDER BY that belongs to it.
 pub(super) fn distinguish(
@@ -30,12 +30,16 @@ pub(super) fn distinguish(
     for expr in grouped(select) {
         alike.note(expr);
     }
-    let mut calls = Calls { is_aggregate, depth: 0, found: vec![] };
-    let _complete = Visit::visit(select, &mut Walk(&mut calls));
+    let mut note = |expr: &Expr| {
+        if is_call(expr, is_aggregate) {
+            alike.note(expr);
+        }
+        false
+    };
+    own_expr(select, &mut note);
     if let Some(order_by) = order_by.as_deref() {
-        let _complete = Visit::visit(order_by, &mut Walk(&mut calls));
+        own_expr(order_by, &mut note);
     }
-    calls.found.iter().for_each(|call| alike.note(call));
     let labeled = alike.labeled();
     if labeled.is_empty() {
         return;
@@ -53,10 +57,8 @@ pub(super) fn distinguish(
 
 /// Whether `select` itself calls an aggregate.
 pub(super) fn aggregates(select: &Select, is_aggregate: &dyn Fn(&Function) -> bool) -> bool {
-    let mut calls = Calls { is_aggregate, depth: 0, found: vec![] };
-    let _complete = Visit::visit(select, &mut Walk(&mut calls));
-    let plain = |call: &Expr| matches!(call, Expr::Function(call) if call.over.is_none());
-    calls.found.iter().any(plain)
+    let plain = |expr: &Expr| matches!(expr, Expr::Function(call) if call.over.is_none() && is_aggregate(call));
+    own_expr(select, plain).is_some()
 }
 
 /// Labels the conversions that the recursive term of a common table expression puts out. A number that
@@ -217,35 +219,9 @@ fn parts<'a>(expr: &'a Expr, to: &mut Vec<&'a Expr>) {
     }
 }
 
-/// Finds the calls of aggregate and window functions, but for those of subqueries.
-struct Calls<'a> {
-    is_aggregate: &'a dyn Fn(&Function) -> bool,
-    depth: usize,
-    found: Vec<Expr>,
-}
-
-impl Visitor for Calls<'_> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        if let Expr::Function(function) = expr
-            && self.depth == 0
-            && (function.over.is_some() || (self.is_aggregate)(function))
-        {
-            self.found.push(expr.clone());
-        }
-        ControlFlow::Continue(())
-    }
+/// Whether an expression is a call of an aggregate or window function.
+fn is_call(expr: &Expr, is_aggregate: &dyn Fn(&Function) -> bool) -> bool {
+    matches!(expr, Expr::Function(call) if call.over.is_some() || is_aggregate(call))
 }
 
 struct Labeler {

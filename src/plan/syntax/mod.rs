@@ -28,8 +28,8 @@ use std::ops::ControlFlow;
 use arrow::datatypes::DECIMAL128_MAX_PRECISION;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Fetch, Function,
-    GroupByExpr, LimitClause, ObjectName, OrderByKind, Query, Select, SetExpr, Spanned,
-    TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut, With,
+    GroupByExpr, LimitClause, OrderByKind, Query, Select, SetExpr, Spanned, TableFactor, Value,
+    VisitMut, VisitorMut, With,
 };
 
 pub(crate) use column_name::{distinct, shown, visible};
@@ -41,7 +41,7 @@ use super::function::WITH_TIES;
 use super::relation::Relations;
 use crate::error::{Error, Result, SqlState};
 use crate::sql::Positions;
-use crate::sql::visit::{Walk, WalkMut};
+use crate::sql::visit::{WalkMut, own_expr};
 
 /// `query` as DataFusion is to plan it.
 pub(crate) fn rewrite(
@@ -176,14 +176,14 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        let windowed = |expr: &Expr| matches!(expr, Expr::Function(call) if call.over.is_some());
         if let Some(condition) = &select.selection
-            && let ControlFlow::Break(call) =
-                condition.visit(&mut Walk(&mut WindowCalls::default()))
+            && let Some(Expr::Function(call)) = own_expr(condition, windowed)
         {
             let message = "window functions are not allowed in WHERE";
             let error = Error::new(SqlState::WindowingError, message)
                 .hint("Compute it in a subquery and filter its rows, or use QUALIFY.");
-            return self.fail(error, &call);
+            return self.fail(error, &call.name);
         }
         if let Err(error) = window_name::expand(select, None, self.positions) {
             return ControlFlow::Break(error);
@@ -304,35 +304,6 @@ fn name_field(access: &mut AccessExpr) {
         };
         let name = Value::SingleQuotedString(name).with_span(field.span);
         *access = AccessExpr::Dot(Expr::Value(name));
-    }
-}
-
-/// Finds a window function of this very query, not of a subquery.
-#[derive(Default)]
-struct WindowCalls {
-    depth: usize,
-}
-
-impl Visitor for WindowCalls {
-    type Break = ObjectName;
-
-    fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<ObjectName> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<ObjectName> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<ObjectName> {
-        match expr {
-            Expr::Function(function) if function.over.is_some() && self.depth == 0 => {
-                ControlFlow::Break(function.name.clone())
-            }
-            _ => ControlFlow::Continue(()),
-        }
     }
 }
 
