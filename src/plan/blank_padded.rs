@@ -8,12 +8,13 @@ use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator};
 
 use super::function::{ASSIGNED, UNMODIFIED};
+use super::short_circuit::compares;
 use crate::types::sql_type::SqlType;
 
 /// An expression that reads values of `char(n)`, without their blanks where these do not count.
 pub(crate) fn trimmed(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match expr {
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(op) => {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if drops_blanks(op) => {
             let padded = [is_padded(&left, schema), is_padded(&right, schema)];
             if padded == [false, false] {
                 return Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })));
@@ -52,19 +53,8 @@ pub(crate) fn trimmed(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>
     }
 }
 
-fn compares(op: Operator) -> bool {
-    matches!(
-        op,
-        Operator::Eq
-            | Operator::NotEq
-            | Operator::Lt
-            | Operator::LtEq
-            | Operator::Gt
-            | Operator::GtEq
-            | Operator::IsDistinctFrom
-            | Operator::IsNotDistinctFrom
-            | Operator::StringConcat
-    )
+fn drops_blanks(op: Operator) -> bool {
+    compares(op) || op == Operator::StringConcat
 }
 
 /// Whether a function's result or its meaning keeps the blanks of its arguments.

@@ -136,19 +136,9 @@ fn may_fail(expr: &Expr, schema: &DFSchema) -> Result<bool> {
             | Expr::Like(_)
             | Expr::ScalarSubquery(_)
             | Expr::Case(_) => false,
-            Expr::BinaryExpr(BinaryExpr { op, .. }) => !matches!(
-                op,
-                Operator::And
-                    | Operator::Or
-                    | Operator::Eq
-                    | Operator::NotEq
-                    | Operator::Lt
-                    | Operator::LtEq
-                    | Operator::Gt
-                    | Operator::GtEq
-                    | Operator::IsDistinctFrom
-                    | Operator::IsNotDistinctFrom
-            ),
+            Expr::BinaryExpr(BinaryExpr { op, .. }) => {
+                !matches!(op, Operator::And | Operator::Or) && !compares(*op)
+            }
             Expr::Cast(Cast { expr, field }) => {
                 let (from, to) = (expr.get_type(schema)?, field.data_type());
                 let wider = from.is_integer()
@@ -159,4 +149,19 @@ fn may_fail(expr: &Expr, schema: &DFSchema) -> Result<bool> {
             _ => true,
         })
     })
+}
+
+/// Whether an operator compares its operands.
+pub(crate) fn compares(op: Operator) -> bool {
+    matches!(
+        op,
+        Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq
+            | Operator::IsDistinctFrom
+            | Operator::IsNotDistinctFrom
+    )
 }
