@@ -61,6 +61,7 @@ pub(crate) mod undefined;
 mod union_types;
 pub mod view;
 mod window;
+mod window_end;
 mod with_ties;
 pub mod write;
 mod zone;

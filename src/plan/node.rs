@@ -322,6 +322,35 @@ impl NodeKind {
             NodeKind::Union { inputs } => inputs.iter().collect(),
         }
     }
+
+    /// The same over other inputs, which have the same columns.
+    #[must_use]
+    pub(crate) fn map_inputs(mut self, mut map: impl FnMut(Node) -> Node) -> NodeKind {
+        let mut replace = |input: &mut Node| {
+            let nothing = NodeKind::Union { inputs: vec![] };
+            let empty = Node::new(nothing, Arc::clone(&input.schema));
+            *input = map(std::mem::replace(input, empty));
+        };
+        match &mut self {
+            NodeKind::Scan { .. } | NodeKind::Constant { .. } => {}
+            NodeKind::Filter { input, .. }
+            | NodeKind::Project { input, .. }
+            | NodeKind::Hop { input, .. }
+            | NodeKind::Repeat { input }
+            | NodeKind::Unnest { input, .. }
+            | NodeKind::Aggregate { input, .. }
+            | NodeKind::Distinct { input }
+            | NodeKind::TopN { input, .. }
+            | NodeKind::Recompute { input, .. }
+            | NodeKind::AtMostOne { input, .. } => replace(input),
+            NodeKind::Join { left, right, .. } => {
+                replace(left);
+                replace(right);
+            }
+            NodeKind::Union { inputs } => inputs.iter_mut().for_each(replace),
+        }
+        self
+    }
 }
 
 impl RankKind {

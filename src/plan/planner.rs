@@ -46,7 +46,7 @@ use super::view::{ViewPlan, unique_columns};
 use super::window::WindowPlanner;
 use super::{
     assign, check, error, function, grouping_set, guarded_rule, logical, origin, prune, recursion,
-    set_operation, short_circuit, subquery, syntax, window, with_ties, zone,
+    set_operation, short_circuit, subquery, syntax, window, window_end, with_ties, zone,
 };
 use crate::error::{Error, Result, SqlState};
 use crate::sql::Positions;
@@ -180,7 +180,7 @@ impl Planner {
             .and_then(|()| logical::optimize(analyzed, self.state()))
             .and_then(|optimized| {
                 let node = Lowering::new(self.state().execution_props()).lower(&optimized)?;
-                Ok((prune::prune(node)?, optimized))
+                Ok((prune::prune(window_end::derive(node))?, optimized))
             });
         let (node, optimized) =
             lowered.map_err(|error| error::named(error, text, &Positions::new(text)))?;
