@@ -1,27 +1,28 @@
 //! Plan → operators: where exchanges and arrangements go, what keeps a view's rows.
 
+mod grouping;
+mod join;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
 use super::enumerable::{enumerable, enumerable_root};
-use super::eval::{carried, plain_columns, residual};
+use super::eval::{carried, plain_columns};
 use super::exchange::Exchange;
 use super::failed_rows::FailedRows;
 use super::fingerprint::Fingerprint;
 use super::graph::{Body, Graph, GraphNode, NodeId, View};
 use super::operator::{
-    Aggregate, Arrange, AtMostOne, Constant, Distinct, Filter, Hop, Join, JoinCondition, JoinSide,
-    Materialize, Operator, OuterJoin, Port, Project, Ranking, Recompute, Repeat, Scan, SemiJoin,
-    TopN, Union, Unnest, Windows,
+    Constant, Filter, Hop, Materialize, Operator, Port, Project, Repeat, Scan, Union, Unnest,
+    Windows,
 };
 use super::placement::{Placements, kept, moved, positions};
 use crate::error::Result;
-use crate::plan::node::{JoinKind, Node, NodeKind, PartitionCalls};
+use crate::plan::node::{JoinKind, Node, NodeKind};
 use crate::state::{ArrangementId, Arrangements};
-use crate::types::key::KeyEncoder;
-use crate::types::{ObjectId, Vnode};
+use crate::types::ObjectId;
 
 /// A node that has been built, as the nodes above it see it.
 #[derive(Clone)]
@@ -81,7 +82,7 @@ impl Builder<'_> {
     /// The whole plan, and what keeps its rows.
     fn view(&mut self, plan: &Node) -> Result<View> {
         let (top, columns) = enumerable_root(plan);
-        let root = self.node(top)?;
+        let root = self.node(top, &[])?;
         let store = if enumerable(top) { root.clone() } else { self.store(plan, &root)? };
         Ok(View {
             root: root.id,
@@ -108,7 +109,13 @@ impl Builder<'_> {
         Ok(self.arrange(root, &key)?.0)
     }
 
-    fn node(&mut self, node: &Node) -> Result<Built> {
+    /// Builds `node` for a reader that would place its rows by the columns `wanted`, if any.
+    fn node(&mut self, node: &Node, wanted: &[usize]) -> Result<Built> {
+        let input_width = node.kind.inputs().first().map_or(0, |input| input.schema.fields().len());
+        let carried_over = match wanted.iter().all(|&column| column < input_width) {
+            true => wanted,
+            false => &[],
+        };
         match &node.kind {
             NodeKind::Scan { relation, columns } => self.scan(node, *relation, columns),
             NodeKind::Constant { rows } => {
@@ -117,24 +124,26 @@ impl Builder<'_> {
                 self.operator(fingerprint, &node.schema, &[], vec![], Constant::new(rows))
             }
             NodeKind::Filter { predicate, input } => {
-                let input = self.node(input)?;
+                let input = self.node(input, wanted)?;
                 let placements = input.placements.clone();
                 let operator = Filter::new(Arc::clone(predicate), None);
                 self.unary(node, &input, placements, operator)
             }
             NodeKind::Project { exprs, input } => {
                 if let Some(columns) = plain_columns(exprs)
-                    && let Some(fused) = self.fused(node, &columns, input)?
+                    && let Some(fused) = self.fused(node, &columns, input, wanted)?
                 {
                     return Ok(fused);
                 }
-                let input = self.node(input)?;
+                let source = |&column: &usize| plain_columns(&exprs[column..=column]);
+                let inside: Option<Vec<_>> = wanted.iter().map(source).collect();
+                let input = self.node(input, &inside.unwrap_or_default().concat())?;
                 let placements = moved(&input.placements, |columns| carried(exprs, columns));
                 let operator = Project::new(exprs.clone(), Arc::clone(&node.schema));
                 self.unary(node, &input, placements, operator)
             }
             NodeKind::Hop { time, slide_us, size_us, offset_us, input } => {
-                let input = self.node(input)?;
+                let input = self.node(input, carried_over)?;
                 let windows =
                     Windows { slide_us: *slide_us, size_us: *size_us, offset_us: *offset_us };
                 let placements = input.placements.clone();
@@ -142,20 +151,20 @@ impl Builder<'_> {
                 self.unary(node, &input, placements, operator)
             }
             NodeKind::Repeat { input } => {
-                let input = self.node(input)?;
+                let input = self.node(input, &[])?;
                 let placements =
                     kept(&input.placements, |column| column < node.schema.fields().len());
                 self.unary(node, &input, placements, Repeat::new(Arc::clone(&node.schema)))
             }
             NodeKind::Unnest { lists, input } => {
-                let input = self.node(input)?;
+                let input = self.node(input, &[])?;
                 let placements = kept(&input.placements, |column| !lists.contains(&column));
                 let schema = Arc::clone(&node.schema);
                 self.unary(node, &input, placements, Unnest::new(lists.clone(), schema))
             }
             NodeKind::Union { inputs } => self.union(node, inputs),
-            NodeKind::Join { left, right, .. } => {
-                let (left, right) = (self.node(left)?, self.node(right)?);
+            NodeKind::Join { on, left, right, .. } => {
+                let [left, right] = self.sides(on, left, right)?;
                 let fingerprint = Fingerprint::of(node, &[left.fingerprint, right.fingerprint])?;
                 self.join(node, [left, right], None, (fingerprint, &node.schema))
             }
@@ -163,7 +172,7 @@ impl Builder<'_> {
             | NodeKind::Distinct { .. }
             | NodeKind::TopN { .. }
             | NodeKind::Recompute { .. }
-            | NodeKind::AtMostOne { .. } => self.grouping(node),
+            | NodeKind::AtMostOne { .. } => self.grouping(node, wanted),
         }
     }
 
@@ -196,10 +205,17 @@ impl Builder<'_> {
 
     /// A projection to plain columns as part of the filter or join below it, which then need not put
     /// out the others.
-    fn fused(&mut self, node: &Node, columns: &[usize], input: &Node) -> Result<Option<Built>> {
+    fn fused(
+        &mut self,
+        node: &Node,
+        columns: &[usize],
+        input: &Node,
+        wanted: &[usize],
+    ) -> Result<Option<Built>> {
         match &input.kind {
             NodeKind::Filter { predicate, input: below } => {
-                let below = self.node(below)?;
+                let wanted: Vec<usize> = wanted.iter().map(|&column| columns[column]).collect();
+                let below = self.node(below, &wanted)?;
                 let inner = Fingerprint::of(input, &[below.fingerprint])?;
                 let fingerprint = Fingerprint::of(node, &[inner])?;
                 let placements = moved(&below.placements, |keys| positions(columns, keys));
@@ -207,10 +223,10 @@ impl Builder<'_> {
                 let operator = Filter::new(Arc::clone(predicate), Some(output));
                 self.operator(fingerprint, &node.schema, &[&below], placements, operator).map(Some)
             }
-            NodeKind::Join { kind, left, right, .. }
+            NodeKind::Join { kind, on, left, right, .. }
                 if !matches!(kind, JoinKind::Semi | JoinKind::Anti | JoinKind::Mark) =>
             {
-                let (left, right) = (self.node(left)?, self.node(right)?);
+                let [left, right] = self.sides(on, left, right)?;
                 let inner = Fingerprint::of(input, &[left.fingerprint, right.fingerprint])?;
                 let output = (Fingerprint::of(node, &[inner])?, &node.schema);
                 self.join(input, [left, right], Some(columns.to_vec()), output).map(Some)
@@ -221,7 +237,7 @@ impl Builder<'_> {
 
     fn union(&mut self, node: &Node, inputs: &[Node]) -> Result<Built> {
         let inputs: Vec<Built> =
-            inputs.iter().map(|input| self.node(input)).collect::<Result<_>>()?;
+            inputs.iter().map(|input| self.node(input, &[])).collect::<Result<_>>()?;
         let fingerprints: Vec<_> = inputs.iter().map(|input| input.fingerprint).collect();
         let everywhere = |placement: &Vec<usize>| {
             inputs.iter().all(|input| input.placements.contains(placement))
@@ -234,148 +250,6 @@ impl Builder<'_> {
         let inputs: Vec<&Built> = inputs.iter().collect();
         let operator = Union::new(Arc::clone(&node.schema));
         self.operator(fingerprint, &node.schema, &inputs, placements, operator)
-    }
-
-    /// The operators that work on one group of rows at a time.
-    fn grouping(&mut self, node: &Node) -> Result<Built> {
-        let [input] = node.kind.inputs()[..] else { unreachable!("grouping nodes have one input") };
-        let append_only = input.append_only;
-        let below = self.node(input)?;
-        let schema = &node.schema;
-        match &node.kind {
-            NodeKind::Aggregate { group, calls, .. } => {
-                let (input, placed) = self.gather(below, group)?;
-                let operator = Aggregate::new(
-                    (group, &placed),
-                    calls,
-                    &input.schema,
-                    schema,
-                    append_only,
-                    self.owns_unit_key()?,
-                )?;
-                // Group columns come first.
-                let placed = positions(group, &placed).into_iter().collect();
-                self.unary(node, &input, placed, operator)
-            }
-            NodeKind::Distinct { .. } => {
-                let all: Vec<usize> = (0..schema.fields().len()).collect();
-                let (input, placed) = self.gather(below, &all)?;
-                let operator = Distinct::new(schema, placed.clone())?;
-                self.unary(node, &input, vec![placed], operator)
-            }
-            NodeKind::TopN { partition, order, offset, limit, rank, .. } => {
-                let (input, placed) = self.gather(below, partition)?;
-                let ranking = Ranking {
-                    partition: partition.clone(),
-                    placed: placed.clone(),
-                    order: order.clone(),
-                    offset: *offset,
-                    limit: *limit,
-                    rank: *rank,
-                };
-                let operator = TopN::new(ranking, &input.schema, schema, append_only)?;
-                self.unary(node, &input, vec![placed], operator)
-            }
-            NodeKind::Recompute { partition, order, calls, .. } => {
-                let input = self.exchange(below, partition)?;
-                let unit = self.owns_unit_key()?;
-                let placed = match calls {
-                    PartitionCalls::Windows(_) => partition.clone(),
-                    PartitionCalls::Aggregates(_) => (0..partition.len()).collect(),
-                };
-                let operator =
-                    Recompute::new(partition, order, calls, (&input.schema, schema), unit)?;
-                self.unary(node, &input, vec![placed], operator)
-            }
-            NodeKind::AtMostOne { key, .. } => {
-                let (input, placed) = self.gather(below, key)?;
-                let operator = AtMostOne::new(key, placed.clone(), &input.schema)?;
-                self.unary(node, &input, vec![placed], operator)
-            }
-            other => unreachable!("not a grouping node: {other:?}"),
-        }
-    }
-
-    /// The join `node` of two inputs, restricted to `columns` if given.
-    fn join(
-        &mut self,
-        node: &Node,
-        [left, right]: [Built; 2],
-        columns: Option<Vec<usize>>,
-        (fingerprint, schema): (Fingerprint, &SchemaRef),
-    ) -> Result<Built> {
-        let NodeKind::Join { kind, on, null_equals_null, residual: condition, .. } = &node.kind
-        else {
-            unreachable!("only called for joins")
-        };
-        let (left_key, right_key): (Vec<_>, Vec<_>) = on.iter().copied().unzip();
-        let width = left.schema.fields().len();
-        let (left, left_id) = self.arrange(&left, &left_key)?;
-        let (right, right_id) = self.arrange(&right, &right_key)?;
-        let side = |built: &Built, arrangement, key: &Vec<usize>| JoinSide {
-            arrangement,
-            schema: Arc::clone(&built.schema),
-            key: key.clone(),
-        };
-        let condition = JoinCondition {
-            left: side(&left, left_id, &left_key),
-            right: side(&right, right_id, &right_key),
-            null_equals_null: *null_equals_null,
-            residual: condition.as_ref().map(residual),
-        };
-        let shifted: Vec<usize> = right_key.iter().map(|column| column + width).collect();
-        let placements = match kind {
-            JoinKind::Inner => vec![left_key, shifted],
-            JoinKind::Right => vec![shifted],
-            JoinKind::Full => vec![],
-            JoinKind::Left | JoinKind::Semi | JoinKind::Anti | JoinKind::Mark => vec![left_key],
-        };
-        let placements = match &columns {
-            Some(columns) => moved(&placements, |keys| positions(columns, keys)),
-            None => placements,
-        };
-        let out = Arc::clone(schema);
-        let operator: Box<dyn Operator> = match kind {
-            JoinKind::Inner => Box::new(Join::new(condition, columns, out)?),
-            JoinKind::Left | JoinKind::Right | JoinKind::Full => {
-                Box::new(OuterJoin::new(*kind, condition, columns, out)?)
-            }
-            JoinKind::Semi | JoinKind::Anti | JoinKind::Mark => {
-                Box::new(SemiJoin::new(*kind, condition, out)?)
-            }
-        };
-        self.boxed(fingerprint, schema, &[&left, &right], placements, operator)
-    }
-
-    /// `input` indexed by `key`, each row on the worker that owns its key.
-    fn arrange(&mut self, input: &Built, key: &[usize]) -> Result<(Built, ArrangementId)> {
-        let fingerprint = input.fingerprint.by("arrange", key);
-        let built = match self.built.get(&fingerprint) {
-            Some(built) => built.clone(),
-            None => {
-                let input = self.exchange(input.clone(), key)?;
-                let schema = Arc::clone(&input.schema);
-                let id = self.arrangements.create(Arc::clone(&schema), key.to_vec())?;
-                let body = Body::Operator(Box::new(Arrange::new(id)));
-                let placements = input.placements.clone();
-                let part = Part { body, fingerprint, schema, placements };
-                self.add(part, vec![(input.id, 0)], 0, Some(id))
-            }
-        };
-        let id = self.graph[built.id].arrangement.expect("an arrange node has its arrangement");
-        Ok((built, id))
-    }
-
-    /// `input` with all rows of equal `key` on one worker, and the columns by which they are placed:
-    /// where they are placed by a part of the key already, nothing needs to move.
-    fn gather(&mut self, input: Built, key: &[usize]) -> Result<(Built, Vec<usize>)> {
-        let within = |placed: &&Vec<usize>| {
-            !placed.is_empty() && placed.iter().all(|column| key.contains(column))
-        };
-        match input.placements.iter().filter(within).max_by_key(|placed| placed.len()).cloned() {
-            Some(placed) => Ok((input, placed)),
-            None => Ok((self.exchange(input, key)?, key.to_vec())),
-        }
     }
 
     /// `input` with each row on the worker that owns its key.
@@ -475,11 +349,5 @@ impl Builder<'_> {
         let built = Built { id, fingerprint, schema, placements };
         self.built.insert(fingerprint, built.clone());
         built
-    }
-
-    /// Whether this worker owns the one group of an aggregate without group columns.
-    fn owns_unit_key(&self) -> Result<bool> {
-        let hash = KeyEncoder::new(&[])?.encode(&[], 1)?.hashes[0];
-        Ok(Vnode::of_hash(hash).worker(self.workers) == self.worker)
     }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array,
 };
-use arrow::compute::{CastOptions, cast_with_options, prep_null_mask_filter};
+use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::physical_expr::expressions::{Column, Literal};
@@ -23,7 +23,7 @@ use super::operator::{ErrorRow, Residual};
 use crate::error::{Error, Result};
 use crate::plan::expression;
 use crate::plan::node::Expr;
-use crate::types::{Delta, Selection};
+use crate::types::{Delta, Selection, true_rows};
 
 /// One output column per expression.
 pub struct Projection {
@@ -108,9 +108,7 @@ impl Predicate {
             if kept == mask.len() {
                 selections.push(piece.into());
             } else if kept > 0 {
-                let mask = if mask.null_count() == 0 { mask } else { prep_null_mask_filter(&mask) };
-                let rows = mask.values().set_indices_u32().collect::<Vec<_>>();
-                selections.push(Selection::of(piece, UInt32Array::from(rows)));
+                selections.push(Selection::of(piece, UInt32Array::from(true_rows(&mask))));
             }
         }
         Ok(selections)

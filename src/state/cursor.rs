@@ -1,12 +1,13 @@
 //! Enumerates the pairs of probing rows and the rows in the chains of equal keys.
 
-use arrow::array::{Array, BooleanArray};
+use arrow::array::BooleanArray;
 use itertools::Itertools;
 
 use super::chain::{Chains, PART};
 use super::index::NONE;
 use super::key_groups::KeyGroups;
 use crate::types::key::KeyBatch;
+use crate::types::true_rows;
 
 /// Pairs found by probing, as parallel vectors.
 #[derive(Default, Debug)]
@@ -42,13 +43,14 @@ impl Matches {
     /// The pairs for which `mask` is true, of as many.
     #[must_use]
     pub fn filter(&self, mask: &BooleanArray) -> Matches {
-        let mut kept = Matches::with_capacity(mask.true_count());
-        for pair in (0..self.len()).filter(|&pair| mask.is_valid(pair) && mask.value(pair)) {
-            kept.probe.push(self.probe[pair]);
-            kept.state.push(self.state[pair]);
-            kept.weights.push(self.weights[pair]);
+        assert_eq!(mask.len(), self.len(), "an answer for every pair");
+        let kept = true_rows(mask);
+        let numbers = |of: &[u32]| kept.iter().map(|&pair| of[pair as usize]).collect();
+        Matches {
+            probe: numbers(&self.probe),
+            state: numbers(&self.state),
+            weights: kept.iter().map(|&pair| self.weights[pair as usize]).collect(),
         }
-        kept
     }
 
     /// Forgets the pairs, keeps the memory.

@@ -15,5 +15,5 @@ pub mod text;
 pub use delta::{Delta, Weights, take_rows};
 pub use id::{Epoch, ObjectId, Vnode};
 pub use name::QualifiedName;
-pub use selection::Selection;
+pub use selection::{Selection, true_rows};
 pub use sql_type::SqlType;

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
-use arrow::compute::take;
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array};
+use arrow::compute::{prep_null_mask_filter, take};
 
 use super::delta::take_rows;
 use super::key::{KeyBatch, KeyEncoder};
@@ -158,6 +158,15 @@ impl Selection {
             Some(selected) => rows.iter().map(|&row| selected.value(row as usize)).collect(),
         };
         take_rows(&self.delta.batch, &indices)
+    }
+}
+
+/// The rows at which `mask` is true (not false, not null), in order.
+#[must_use]
+pub fn true_rows(mask: &BooleanArray) -> Vec<u32> {
+    match mask.null_count() {
+        0 => mask.values().set_indices_u32().collect(),
+        _ => prep_null_mask_filter(mask).values().set_indices_u32().collect(),
     }
 }
 

@@ -8,7 +8,7 @@ use arrow::compute::kernels::cmp::distinct;
 use arrow::compute::or;
 use arrow::compute::{filter, not};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use itertools::zip_eq;
+use itertools::{Itertools, zip_eq};
 
 use super::{Context, ErrorRow, Operator, Output, Port, StateSize};
 use crate::error::{Error, Result};
@@ -126,7 +126,7 @@ impl Aggregate {
     /// Remembers the output of those of `groups` that this tick has not touched yet.
     fn remember(&mut self, groups: &[u32]) -> Result<()> {
         let mut old = vec![];
-        for &group in groups {
+        for group in groups.iter().copied().dedup() {
             if !std::mem::replace(&mut self.tick.touched[group], true) {
                 let present = self.has_output(group);
                 if present { &mut old } else { &mut self.tick.absent }.push(group);

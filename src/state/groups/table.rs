@@ -6,6 +6,7 @@ use arrow::datatypes::DataType;
 use itertools::Itertools;
 
 use super::ByteStore;
+use super::sized::SizedStore;
 use crate::error::Result;
 use crate::state::SegmentedVec;
 use crate::state::index::RowIndex;
@@ -38,6 +39,7 @@ struct Entries {
 #[derive(Debug)]
 enum Stored {
     Fixed { values: SegmentedVec<u64>, null: Option<u32>, free: Vec<u32> },
+    Sized(SizedStore),
     Rows(ByteStore),
 }
 
@@ -48,10 +50,12 @@ impl GroupTable {
     /// If a type cannot be a key.
     pub fn new(types: &[DataType]) -> Result<GroupTable> {
         let encoder = KeyEncoder::new(types)?;
-        let keys = if encoder.fixed() {
-            Stored::Fixed { values: SegmentedVec::new(), null: None, free: vec![] }
-        } else {
-            Stored::Rows(ByteStore::default())
+        let keys = match encoder.size() {
+            _ if encoder.fixed() => {
+                Stored::Fixed { values: SegmentedVec::new(), null: None, free: vec![] }
+            }
+            Some(size) => Stored::Sized(SizedStore::new(size)),
+            None => Stored::Rows(ByteStore::default()),
         };
         let entries = Entries { keys, owners: None, created: vec![] };
         Ok(GroupTable { encoder, index: RowIndex::new(), entries })
@@ -194,8 +198,9 @@ impl GroupTable {
                 });
                 Ok(self.encoder.decode_fixed(keys, nulls.filter(|nulls| nulls.null_count() > 0)))
             }
-            Stored::Rows(store) => {
-                self.encoder.decode_rows(numbers.iter().map(|&number| store.get(number)))
+            _ => {
+                let bytes = numbers.iter().map(|&number| self.entries.row(number));
+                self.encoder.decode_rows(bytes)
             }
         }
     }
@@ -216,7 +221,7 @@ impl GroupTable {
             Stored::Fixed { values, null, .. } => {
                 KeyEncoder::hash_fixed((*null != Some(number)).then(|| values[number]))
             }
-            Stored::Rows(store) => KeyEncoder::hash_row(store.get(number)),
+            _ => self.encoder.hash_row(self.entries.row(number)),
         }
     }
 
@@ -232,6 +237,7 @@ impl GroupTable {
                     *null = null.filter(|null| *null != number);
                     free.push(number);
                 }
+                Stored::Sized(store) => store.remove(number),
                 Stored::Rows(store) => store.remove(number),
             }
         }
@@ -242,6 +248,7 @@ impl GroupTable {
     pub fn numbers(&self) -> usize {
         match &self.entries.keys {
             Stored::Fixed { values, .. } => values.len(),
+            Stored::Sized(store) => store.numbers(),
             Stored::Rows(store) => store.numbers(),
         }
     }
@@ -270,6 +277,7 @@ impl GroupTable {
         let owners = self.entries.owners.as_ref().map_or(0, SegmentedVec::byte_size);
         let keys = match &self.entries.keys {
             Stored::Fixed { values, .. } => values.byte_size(),
+            Stored::Sized(store) => store.byte_size(),
             Stored::Rows(store) => store.byte_size(),
         };
         self.index.byte_size() + owners + keys
@@ -297,8 +305,11 @@ impl Entries {
 
     #[inline]
     fn row(&self, number: u32) -> &[u8] {
-        let Stored::Rows(store) = &self.keys else { unreachable!("keys of one form") };
-        store.get(number)
+        match &self.keys {
+            Stored::Sized(store) => store.get(number),
+            Stored::Rows(store) => store.get(number),
+            Stored::Fixed { .. } => unreachable!("keys of one form"),
+        }
     }
 
     #[inline]
@@ -326,8 +337,11 @@ impl Entries {
     }
 
     fn insert_row(&mut self, bytes: &[u8], owner: Option<u32>) -> u32 {
-        let Stored::Rows(store) = &mut self.keys else { unreachable!("keys of one form") };
-        let number = store.insert(bytes);
+        let number = match &mut self.keys {
+            Stored::Sized(store) => store.insert(bytes),
+            Stored::Rows(store) => store.insert(bytes),
+            Stored::Fixed { .. } => unreachable!("keys of one form"),
+        };
         self.note(number, owner);
         number
     }

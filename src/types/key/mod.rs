@@ -21,7 +21,7 @@ use arrow::row::{RowConverter, SortField};
 use xxhash_rust::xxh3::xxh3_64;
 
 use self::fixed::{fixed, narrow, widen};
-use self::rows::{pack, unpack};
+use self::rows::{hash_packed, pack, packed_size, unpack};
 
 use crate::error::Result;
 
@@ -71,11 +71,6 @@ pub enum Keys {
 }
 
 impl KeyBatch {
-    fn of_rows(rows: KeyRows, nulls: Option<NullBuffer>) -> KeyBatch {
-        let hashes = rows.iter().map(KeyEncoder::hash_row).collect();
-        KeyBatch { hashes, keys: Keys::Rows(rows), nulls }
-    }
-
     /// Whether equal hashes are of equal keys: the mixer of fixed keys is bijective.
     #[must_use]
     #[inline]
@@ -204,11 +199,15 @@ impl KeyEncoder {
                 };
                 Ok(KeyBatch { hashes, keys: Keys::Fixed(values), nulls })
             }
-            Form::Packed => Ok(KeyBatch::of_rows(pack(columns, rows), nulls)),
+            Form::Packed => {
+                let (rows, hashes) = pack(columns, rows);
+                Ok(KeyBatch { hashes, keys: Keys::Rows(rows), nulls })
+            }
             Form::Rows(converter) => {
                 let normal: Vec<ArrayRef> = columns.iter().map(normalize).collect();
                 let rows = KeyRows::Arrow(converter.convert_columns(&normal)?);
-                Ok(KeyBatch::of_rows(rows, nulls))
+                let hashes = rows.iter().map(xxh3_64).collect();
+                Ok(KeyBatch { hashes, keys: Keys::Rows(rows), nulls })
             }
         }
     }
@@ -229,10 +228,19 @@ impl KeyEncoder {
         key.map_or(NULL_HASH, mix)
     }
 
-    /// The hash of a key in bytes.
+    /// The hash of a key in bytes, for encoders that are not [`KeyEncoder::fixed`].
     #[must_use]
-    pub fn hash_row(bytes: &[u8]) -> u64 {
-        xxh3_64(bytes)
+    pub fn hash_row(&self, bytes: &[u8]) -> u64 {
+        match self.form {
+            Form::Packed => hash_packed(bytes, self.types.len()),
+            _ => xxh3_64(bytes),
+        }
+    }
+
+    /// The size of keys in bytes, if they are all of one.
+    #[must_use]
+    pub fn size(&self) -> Option<usize> {
+        matches!(self.form, Form::Packed).then(|| packed_size(self.types.len()))
     }
 
     /// The types of the key columns.

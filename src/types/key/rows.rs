@@ -4,8 +4,10 @@ use arrow::array::{Array, ArrayRef, BooleanBufferBuilder};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::DataType;
 use arrow::row::Rows;
+use itertools::Itertools;
 
 use super::fixed::{narrow, widen};
+use super::mix;
 
 /// Bytes of a packed value.
 const VALUE: usize = size_of::<u64>();
@@ -47,25 +49,52 @@ impl KeyRows {
     }
 }
 
-/// The keys of columns of types that fit 64 bits.
-pub(super) fn pack(columns: &[ArrayRef], rows: usize) -> KeyRows {
-    let size = columns.len() * VALUE + columns.len().div_ceil(8);
+/// Size of packed keys of so many columns.
+pub(super) fn packed_size(columns: usize) -> usize {
+    columns * VALUE + columns.div_ceil(8)
+}
+
+/// The keys of columns of types that fit 64 bits, and their hashes.
+pub(super) fn pack(columns: &[ArrayRef], rows: usize) -> (KeyRows, Vec<u64>) {
+    let size = packed_size(columns.len());
     let mut bytes = vec![0; rows * size];
+    let mut hashes = vec![0; rows];
     for (index, column) in columns.iter().enumerate() {
-        let values = widen(column);
         let nulls = column.logical_nulls().filter(|nulls| nulls.null_count() > 0);
-        let keys = bytes.chunks_exact_mut(size);
-        for (row, (key, value)) in itertools::zip_eq(keys, values).enumerate() {
-            if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
-                key[columns.len() * VALUE + index / 8] |= 1 << (index % 8);
-            } else {
-                // Greatest byte first and signed numbers in their order, for the ranks of keys.
-                let value = value ^ 1 << 63;
-                key[index * VALUE..][..VALUE].copy_from_slice(&value.to_be_bytes());
-            }
+        let keys = bytes.chunks_exact_mut(size).zip_eq(&mut hashes).zip_eq(widen(column));
+        let put = |key: &mut [u8], hash: &mut u64, value: u64| {
+            key[index * VALUE..][..VALUE].copy_from_slice(&value.to_be_bytes());
+            *hash = mix(*hash ^ value);
+        };
+        // Greatest byte first and signed numbers in their order, for the ranks of keys.
+        let ordered = |value: u64| value ^ 1 << 63;
+        let Some(nulls) = nulls else {
+            keys.for_each(|((key, hash), value)| put(key, hash, ordered(value)));
+            continue;
+        };
+        for (((key, hash), value), valid) in keys.zip_eq(&nulls) {
+            put(key, hash, if valid { ordered(value) } else { 0 });
+            key[columns.len() * VALUE + index / 8] |= u8::from(!valid) << (index % 8);
         }
     }
-    KeyRows::Packed { rows, size, bytes }
+    for (hash, key) in hashes.iter_mut().zip_eq(bytes.chunks_exact(size)) {
+        *hash = with_nulls(*hash, &key[columns.len() * VALUE..]);
+    }
+    (KeyRows::Packed { rows, size, bytes }, hashes)
+}
+
+/// The hash of a packed key of so many columns: its values mixed one after the other.
+pub(super) fn hash_packed(key: &[u8], columns: usize) -> u64 {
+    let (values, nulls) = key.split_at(columns * VALUE);
+    let (values, _) = values.as_chunks();
+    let hash = values.iter().fold(0, |hash, value| mix(hash ^ u64::from_be_bytes(*value)));
+    with_nulls(hash, nulls)
+}
+
+fn with_nulls(hash: u64, nulls: &[u8]) -> u64 {
+    nulls
+        .iter()
+        .fold(hash, |hash, &byte| if byte == 0 { hash } else { mix(hash ^ u64::from(byte)) })
 }
 
 /// The columns of packed keys.
