@@ -61,6 +61,7 @@ fn constant(value: &ScalarValue) -> String {
         ScalarValue::Utf8(Some(text))
         | ScalarValue::LargeUtf8(Some(text))
         | ScalarValue::Utf8View(Some(text)) => format!("'{}'", text.replace('\'', "''")),
+        ScalarValue::DurationMicrosecond(Some(size_us)) => format!("{}s", *size_us as f64 / 1e6),
         other => other.to_string(),
     }
 }

@@ -136,7 +136,7 @@ fn maybe_where(random: &mut StdRng, of: &str) -> String {
 
 /// A query.
 pub fn generate(random: &mut StdRng) -> String {
-    match random.random_range(0..18) {
+    match random.random_range(0..19) {
         0 => project(random),
         1 | 2 => group(random),
         3 | 4 => join(random),
@@ -152,6 +152,7 @@ pub fn generate(random: &mut StdRng) -> String {
         14 => cte(random),
         15 => grouping_sets(random),
         16 => unnest(random),
+        17 => windows_joined(random),
         _ => three_way(random),
     }
 }
@@ -296,6 +297,37 @@ fn window(random: &mut StdRng) -> String {
     };
     format!(
         "SELECT window_start, window_end, {calls} FROM {relation} GROUP BY window_start, window_end"
+    )
+}
+
+/// Groups of windows above which both ends of the windows are keys once more.
+fn windows_joined(random: &mut StdRng) -> String {
+    let windowed = |random: &mut StdRng| {
+        let table = pick(random, &TABLES);
+        match random.random_range(0..4) {
+            0 => format!("HOP({table}, ts, INTERVAL '30 seconds', INTERVAL '1 minute')"),
+            _ => format!("TUMBLE({table}, ts, INTERVAL '30 seconds')"),
+        }
+    };
+    let (left, right, kind) = (windowed(random), windowed(random), join_kind(random));
+    if random.random_bool(0.25) {
+        return format!(
+            "SELECT window_end, id, n FROM (SELECT *, row_number() OVER (PARTITION BY window_start, window_end ORDER BY b, id) AS n FROM {left}) AS q WHERE n <= 2"
+        );
+    }
+    let calls = pick(random, &["", ", count(*) AS n"]);
+    let keys = pick(random, &["a, s", "a", "a, b, s"]);
+    let on = pick(
+        random,
+        &[
+            "l.a = r.a AND l.window_start = r.window_start AND l.window_end = r.window_end",
+            "l.window_start = r.window_start AND l.window_end = r.window_end",
+            "l.a = r.a AND l.window_end = r.window_end",
+        ],
+    );
+    let columns = pick(random, &["l.a, l.window_end, m", "l.window_start, r.window_end, r.a"]);
+    format!(
+        "SELECT {columns} FROM (SELECT {keys}, window_start, window_end{calls} FROM {left} GROUP BY {keys}, window_start, window_end) AS l {kind} (SELECT a, window_start, window_end, max(c) AS m FROM {right} GROUP BY a, window_start, window_end) AS r ON {on}"
     )
 }
 
