@@ -64,14 +64,17 @@ impl Exchange {
         let mut rows: Vec<Vec<u32>> = vec![vec![]; self.workers];
         let worker = |hash: u64| Vnode::of_hash(hash).worker(self.workers);
         if let Some(runs) = Runs::of(&columns)? {
-            let keys = self.encoder.encode(&runs.columns, runs.ranges.len())?;
-            for (range, hash) in itertools::zip_eq(runs.ranges, keys.hashes) {
+            let hashes = self.encoder.hashes(&runs.columns, runs.ranges.len())?;
+            for (range, hash) in itertools::zip_eq(runs.ranges, hashes) {
                 rows[worker(hash)].extend(range.start as u32..range.end as u32);
             }
             return Ok(rows);
         }
-        let keys = self.encoder.encode(&columns, input.rows())?;
-        for (row, &hash) in keys.hashes.iter().enumerate() {
+        let hashes = self.encoder.hashes(&columns, input.rows())?;
+        // A little more than an even share.
+        let share = input.rows() / self.workers;
+        rows.iter_mut().for_each(|rows| rows.reserve(share + share / 8));
+        for (row, hash) in hashes.into_iter().enumerate() {
             rows[worker(hash)].push(row as u32);
         }
         Ok(rows)

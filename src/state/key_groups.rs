@@ -4,13 +4,16 @@
 use std::ops::Range;
 
 use super::index::NONE;
-use crate::types::key::KeyBatch;
+use crate::types::key::{KeyBatch, Keys};
 
 /// Rows looked at to guess whether keys repeat.
 const SAMPLE: usize = if cfg!(debug_assertions) { 4 } else { 512 };
 /// Rows are grouped if there are at least this many per key in the sample: below, grouping costs more than
 /// the lookups it saves.
 const ROWS_PER_KEY: usize = 2;
+/// Numbers are grouped by counting if between the least and the greatest there are at most this many per
+/// row: so it is with ids that come in order, and with the few of a dimension.
+const RANGE_PER_ROW: usize = 2;
 
 /// The rows of a batch, those of one key together.
 ///
@@ -40,8 +43,34 @@ impl KeyGroups {
         if grouping.firsts.len() * ROWS_PER_KEY > SAMPLE {
             return None;
         }
+        if let Some(groups) = KeyGroups::by_value(keys) {
+            return Some(groups);
+        }
         grouping.number(keys, SAMPLE..length);
         Some(grouping.into_groups())
+    }
+
+    /// The groups of numbers in a narrow range, in the numbers' order: counted, not looked up.
+    fn by_value(keys: &KeyBatch) -> Option<KeyGroups> {
+        let Keys::Fixed(values) = &keys.keys else { return None };
+        let (low, high) = keys.ranks_in(0..values.len());
+        let range = usize::try_from(high.abs_diff(low)).ok()?.checked_add(1)?;
+        if keys.nulls.is_some() || range > values.len() * RANGE_PER_ROW {
+            return None;
+        }
+        let number = |value: u64| value.wrapping_sub(low.cast_unsigned()) as u32;
+        let (mut ends, rows) = sorted(values.iter().map(|&value| number(value)), range);
+        let mut firsts = vec![];
+        let mut start = 0;
+        ends.retain(|&end| {
+            let used = end > start;
+            if used {
+                firsts.push(rows[start as usize]);
+                start = end;
+            }
+            used
+        });
+        Some(KeyGroups { firsts, rows, ends })
     }
 
     /// A row of each key.
@@ -131,26 +160,34 @@ impl Grouping {
         }
     }
 
-    /// Sorts rows by number, counting.
     fn into_groups(self) -> KeyGroups {
-        let Grouping { firsts, numbers, .. } = self;
-        let mut ends = vec![0; firsts.len()];
-        for &number in &numbers {
-            ends[number as usize] += 1;
-        }
-        let mut start = 0;
-        for end in &mut ends {
-            start += std::mem::replace(end, start);
-        }
-        // Now the starts; each moves to its end as its rows are put in.
-        let mut rows = vec![0; numbers.len()];
-        for (row, &number) in numbers.iter().enumerate() {
-            let place = &mut ends[number as usize];
-            rows[*place as usize] = row as u32;
-            *place += 1;
-        }
-        KeyGroups { firsts, rows, ends }
+        let (ends, rows) = sorted(self.numbers.iter().copied(), self.firsts.len());
+        KeyGroups { firsts: self.firsts, rows, ends }
     }
+}
+
+/// Rows sorted by their numbers, which are below `range`, by counting: where those of each number end, and the
+/// rows.
+fn sorted(
+    numbers: impl ExactSizeIterator<Item = u32> + Clone,
+    range: usize,
+) -> (Vec<u32>, Vec<u32>) {
+    let mut ends = vec![0; range];
+    for number in numbers.clone() {
+        ends[number as usize] += 1;
+    }
+    let mut start = 0;
+    for end in &mut ends {
+        start += std::mem::replace(end, start);
+    }
+    // Now the starts; each moves to its end as its rows are put in.
+    let mut rows = vec![0; numbers.len()];
+    for (row, number) in numbers.enumerate() {
+        let place = &mut ends[number as usize];
+        rows[*place as usize] = row as u32;
+        *place += 1;
+    }
+    (ends, rows)
 }
 
 #[cfg(test)]
@@ -169,9 +206,16 @@ mod tests {
         let numbers: Int64Array =
             (0..1000).map(|n| (n / 3 % 7 != 1).then_some(n / 3 % 7)).collect();
         let texts: StringArray = (0..1000).map(|n| Some((n / 100 % 3).to_string())).collect();
-        let columns: [Vec<ArrayRef>; 2] =
-            [vec![Arc::new(numbers.clone())], vec![Arc::new(numbers), Arc::new(texts)]];
-        for (columns, keys) in columns.into_iter().zip_eq([7, 21]) {
+        // Narrow, wide, and with nulls.
+        let narrow: Int64Array = (0..1000).map(|n| Some(n / 3 % 7 - 3)).collect();
+        let wide: Int64Array = (0..1000).map(|n| Some((n / 3 % 7 - 3) << 60)).collect();
+        let columns: [Vec<ArrayRef>; 4] = [
+            vec![Arc::new(narrow)],
+            vec![Arc::new(wide)],
+            vec![Arc::new(numbers.clone())],
+            vec![Arc::new(numbers), Arc::new(texts)],
+        ];
+        for (columns, keys) in columns.into_iter().zip_eq([7, 7, 7, 21]) {
             let types = columns.iter().map(|column| column.data_type().clone()).collect_vec();
             let batch = KeyEncoder::new(&types).unwrap().encode(&columns, 1000).unwrap();
             let groups = KeyGroups::of(&batch).unwrap();

@@ -49,6 +49,8 @@ pub struct Arrangement {
     hot: RowIndex,
     /// Rows that are in no chain yet. See [`pending`].
     pending: Vec<Run>,
+    /// Whether runs are asked for their keys.
+    filtered: bool,
     staged: Vec<Staged>,
     staged_rows: usize,
     /// Rows with a weight other than 0.
@@ -90,6 +92,7 @@ impl Arrangement {
             form,
             hot: RowIndex::new(),
             pending: vec![],
+            filtered: false,
             staged: vec![],
             staged_rows: 0,
             live: 0,

@@ -4,7 +4,8 @@
 //! among them. It waits in *runs*, each of which knows the range of its keys and a Bloom filter of their
 //! hashes. Where keys come with time, as in most streams, what is asked for is near what is new, and most
 //! runs are never indexed; where they do not, a run is indexed by the first keys that ask for it, and all
-//! that was lost is the making of its filter.
+//! that was lost is the making of its filter. As long as no key in the range of a run has been asked for, not
+//! even filters are made.
 //!
 //! # Invariants
 //! 1. A row of a run has weight 1 and is in no chain; a stored row of weight other than 0 that is in no
@@ -17,8 +18,9 @@ use std::ops::Range;
 use super::Arrangement;
 use crate::state::bloom::Bloom;
 use crate::state::chain::PART;
+use crate::state::chunk::Chunks;
 use crate::state::segmented::{BLOCK_BITS, BLOCK_ROWS};
-use crate::types::key::KeyBatch;
+use crate::types::key::{KeyBatch, KeyEncoder};
 
 /// Smaller insertions are indexed at once. Where assertions are on, as in tests, nearly none is.
 const ROWS_MIN: usize = if cfg!(debug_assertions) { 4 } else { 1024 };
@@ -33,7 +35,8 @@ pub(super) struct Run {
     rows: Range<u32>,
     /// Least and greatest rank of their keys.
     ranks: (i64, i64),
-    bloom: Bloom,
+    /// Made when a key of the range is first asked for.
+    bloom: Option<Bloom>,
     /// Keys that it was asked for in vain.
     checks: usize,
 }
@@ -47,30 +50,36 @@ struct Wanted<'a, R> {
 
 impl Run {
     /// Rows `rows`, with keys `part` of `keys`.
-    fn new(rows: Range<u32>, keys: &KeyBatch, part: Range<usize>) -> Run {
-        let bloom = Bloom::new(&keys.hashes[part.clone()]);
+    fn new(rows: Range<u32>, keys: &KeyBatch, part: Range<usize>, filtered: bool) -> Run {
+        let bloom = filtered.then(|| Bloom::new(&keys.hashes[part.clone()]));
         Run { rows, ranks: keys.ranks_in(part), bloom, checks: 0 }
     }
 
-    /// Whether the run is to be indexed: it may have a key, or has been asked in vain too often.
-    fn due(&mut self, wanted: &Wanted<'_, impl Iterator<Item = usize> + Clone>) -> bool {
+    /// Whether the run is to be indexed: it may have a key, or has been asked in vain too often. `hashes` are
+    /// those of its rows' keys.
+    fn due(
+        &mut self,
+        wanted: &Wanted<'_, impl Iterator<Item = usize> + Clone>,
+        hashes: impl Fn(Range<u32>) -> Vec<u64>,
+    ) -> bool {
         let (low, high) = self.ranks;
         if wanted.ranks.1 < low || wanted.ranks.0 > high {
             return false;
         }
-        for row in wanted.rows.clone() {
-            if (low..=high).contains(&wanted.keys.rank(row)) {
-                if self.bloom.may_have(wanted.keys.hashes[row]) {
-                    return true;
-                }
-                self.checks += 1;
+        let within = |row: &usize| (low..=high).contains(&wanted.keys.rank(*row));
+        for row in wanted.rows.clone().filter(within) {
+            let rows = self.rows.clone();
+            let bloom = self.bloom.get_or_insert_with(|| Bloom::new(&hashes(rows)));
+            if bloom.may_have(wanted.keys.hashes[row]) {
+                return true;
             }
+            self.checks += 1;
         }
         self.checks > self.rows.len() * CHECKS_PER_ROW
     }
 
     pub(super) fn byte_size(&self) -> usize {
-        size_of::<Run>() + self.bloom.byte_size()
+        size_of::<Run>() + self.bloom.as_ref().map_or(0, Bloom::byte_size)
     }
 }
 
@@ -90,7 +99,7 @@ impl Arrangement {
             debug_assert_eq!(rows.end - 1, numbers[part.end - 1], "stored rows are neighbors");
             self.count(first).live += part.len();
             done = part.end;
-            self.pending.push(Run::new(rows, keys, part));
+            self.pending.push(Run::new(rows, keys, part, self.filtered));
         }
         self.live += numbers.len();
     }
@@ -102,7 +111,11 @@ impl Arrangement {
         }
         let ranks = keys.ranks(rows.clone());
         let wanted = Wanted { keys, rows, ranks };
-        let due: Vec<Run> = self.pending.extract_if(.., |run| run.due(&wanted)).collect();
+        let (chunks, encoder) = (&self.chunks, &self.encoder);
+        let hashes =
+            |rows| keys_of(chunks, encoder, &self.key, rows).flat_map(|k| k.hashes).collect();
+        let due: Vec<Run> = self.pending.extract_if(.., |run| run.due(&wanted, hashes)).collect();
+        self.filtered |= !due.is_empty() || self.pending.iter().any(|run| run.bloom.is_some());
         due.into_iter().for_each(|run| self.index(run.rows));
     }
 
@@ -116,11 +129,8 @@ impl Arrangement {
     /// Links rows that are in no chain.
     fn index(&mut self, rows: Range<u32>) {
         let mut number = rows.start;
-        let parts = self.chunks.slices(rows, &self.key);
-        for columns in parts.expect("keys of fewer rows than were staged fit an array") {
-            let rows = columns[0].len();
-            let keys = self.encoder.encode(&columns, rows);
-            let keys = keys.expect("these rows have been encoded before");
+        for keys in keys_of(&self.chunks, &self.encoder, &self.key, rows) {
+            let rows = keys.hashes.len();
             for first in (0..rows).step_by(PART) {
                 let part = first..(first + PART).min(rows);
                 let numbers: Vec<u32> = (number..).take(part.len()).collect();
@@ -130,4 +140,19 @@ impl Arrangement {
             }
         }
     }
+}
+
+/// The keys, columns `key`, of stored rows.
+fn keys_of(
+    chunks: &Chunks,
+    encoder: &KeyEncoder,
+    key: &[usize],
+    rows: Range<u32>,
+) -> impl Iterator<Item = KeyBatch> {
+    let parts = chunks.slices(rows, key);
+    let parts = parts.expect("keys of fewer rows than were staged fit an array");
+    parts.into_iter().map(|columns| {
+        let keys = encoder.encode(&columns, columns[0].len());
+        keys.expect("these rows have been encoded before")
+    })
 }

@@ -21,7 +21,7 @@ use arrow::row::{RowConverter, SortField};
 use xxhash_rust::xxh3::xxh3_64;
 
 use self::fixed::{fixed, narrow, widen};
-use self::rows::{hash_packed, pack, packed_size, unpack};
+use self::rows::{Packing, hash_packed, packed_size, unpack};
 
 use crate::error::Result;
 
@@ -200,8 +200,9 @@ impl KeyEncoder {
                 Ok(KeyBatch { hashes, keys: Keys::Fixed(values), nulls })
             }
             Form::Packed => {
-                let (rows, hashes) = pack(columns, rows);
-                Ok(KeyBatch { hashes, keys: Keys::Rows(rows), nulls })
+                let packing = Packing::new(columns, rows);
+                let (hashes, keys) = (packing.hashes(), Keys::Rows(packing.keys()));
+                Ok(KeyBatch { hashes, keys, nulls })
             }
             Form::Rows(converter) => {
                 let normal: Vec<ArrayRef> = columns.iter().map(normalize).collect();
@@ -209,6 +210,17 @@ impl KeyEncoder {
                 let hashes = rows.iter().map(xxh3_64).collect();
                 Ok(KeyBatch { hashes, keys: Keys::Rows(rows), nulls })
             }
+        }
+    }
+
+    /// The hashes of the keys of `columns`, arrays of equal length `rows`, alone.
+    ///
+    /// # Errors
+    /// As [`KeyEncoder::encode`].
+    pub fn hashes(&self, columns: &[ArrayRef], rows: usize) -> Result<Vec<u64>> {
+        match &self.form {
+            Form::Packed => Ok(Packing::new(columns, rows).hashes()),
+            _ => Ok(self.encode(columns, rows)?.hashes),
         }
     }
 

@@ -54,47 +54,84 @@ pub(super) fn packed_size(columns: usize) -> usize {
     columns * VALUE + columns.div_ceil(8)
 }
 
-/// The keys of columns of types that fit 64 bits, and their hashes.
-pub(super) fn pack(columns: &[ArrayRef], rows: usize) -> (KeyRows, Vec<u64>) {
-    let size = packed_size(columns.len());
-    let mut bytes = vec![0; rows * size];
-    let mut hashes = vec![0; rows];
-    for (index, column) in columns.iter().enumerate() {
-        let nulls = column.logical_nulls().filter(|nulls| nulls.null_count() > 0);
-        let keys = bytes.chunks_exact_mut(size).zip_eq(&mut hashes).zip_eq(widen(column));
-        let put = |key: &mut [u8], hash: &mut u64, value: u64| {
-            key[index * VALUE..][..VALUE].copy_from_slice(&value.to_be_bytes());
-            *hash = mix(*hash ^ value);
-        };
-        // Greatest byte first and signed numbers in their order, for the ranks of keys.
-        let ordered = |value: u64| value ^ 1 << 63;
-        let Some(nulls) = nulls else {
-            keys.for_each(|((key, hash), value)| put(key, hash, ordered(value)));
-            continue;
-        };
-        for (((key, hash), value), valid) in keys.zip_eq(&nulls) {
-            put(key, hash, if valid { ordered(value) } else { 0 });
-            key[columns.len() * VALUE + index / 8] |= u8::from(!valid) << (index % 8);
-        }
-    }
-    for (hash, key) in hashes.iter_mut().zip_eq(bytes.chunks_exact(size)) {
-        *hash = with_nulls(*hash, &key[columns.len() * VALUE..]);
-    }
-    (KeyRows::Packed { rows, size, bytes }, hashes)
+/// Columns of types that fit 64 bits, as the parts of packed keys.
+pub(super) struct Packing {
+    rows: usize,
+    /// By column, 0 where null. Signed numbers are in their order, for the ranks of keys.
+    values: Vec<Vec<u64>>,
+    /// By eight columns: a bit for each that is null, of all rows, if any is.
+    nulls: Vec<Option<Vec<u8>>>,
 }
 
-/// The hash of a packed key of so many columns: its values mixed one after the other.
+impl Packing {
+    /// Columns of `rows` rows each.
+    pub(super) fn new(columns: &[ArrayRef], rows: usize) -> Packing {
+        let mut packing = Packing { rows, values: vec![], nulls: vec![] };
+        for eight in columns.chunks(8) {
+            let mut masks: Option<Vec<u8>> = None;
+            for (bit, column) in eight.iter().enumerate() {
+                let mut values = widen(column);
+                values.iter_mut().for_each(|value| *value ^= 1 << 63);
+                if let Some(nulls) = column.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
+                    let masks = masks.get_or_insert_with(|| vec![0; rows]);
+                    for ((value, mask), valid) in values.iter_mut().zip_eq(masks).zip_eq(&nulls) {
+                        if !valid {
+                            (*value, *mask) = (0, *mask | 1 << bit);
+                        }
+                    }
+                }
+                packing.values.push(values);
+            }
+            packing.nulls.push(masks);
+        }
+        packing
+    }
+
+    /// The keys.
+    pub(super) fn keys(&self) -> KeyRows {
+        let size = packed_size(self.values.len());
+        let mut bytes = vec![0; self.rows * size];
+        for (index, values) in self.values.iter().enumerate() {
+            for (key, value) in bytes.chunks_exact_mut(size).zip_eq(values) {
+                // Greatest byte first, for the ranks of keys.
+                key[index * VALUE..][..VALUE].copy_from_slice(&value.to_be_bytes());
+            }
+        }
+        for (index, masks) in self.nulls.iter().enumerate() {
+            for (key, mask) in bytes.chunks_exact_mut(size).zip(masks.iter().flatten()) {
+                key[self.values.len() * VALUE + index] = *mask;
+            }
+        }
+        KeyRows::Packed { rows: self.rows, size, bytes }
+    }
+
+    /// The hashes of the keys, each as [`hash_packed`] of the key.
+    pub(super) fn hashes(&self) -> Vec<u64> {
+        let mut hashes = vec![0; self.rows];
+        for values in &self.values {
+            hashes.iter_mut().zip_eq(values).for_each(|(hash, value)| *hash = mix(*hash ^ value));
+        }
+        for masks in self.nulls.iter().flatten() {
+            hashes
+                .iter_mut()
+                .zip_eq(masks)
+                .for_each(|(hash, mask)| *hash = with_nulls(*hash, *mask));
+        }
+        hashes
+    }
+}
+
+/// The hash of a packed key of so many columns: its values, and nulls if there are any, mixed one after the
+/// other.
 pub(super) fn hash_packed(key: &[u8], columns: usize) -> u64 {
     let (values, nulls) = key.split_at(columns * VALUE);
     let (values, _) = values.as_chunks();
     let hash = values.iter().fold(0, |hash, value| mix(hash ^ u64::from_be_bytes(*value)));
-    with_nulls(hash, nulls)
+    nulls.iter().fold(hash, |hash, mask| with_nulls(hash, *mask))
 }
 
-fn with_nulls(hash: u64, nulls: &[u8]) -> u64 {
-    nulls
-        .iter()
-        .fold(hash, |hash, &byte| if byte == 0 { hash } else { mix(hash ^ u64::from(byte)) })
+fn with_nulls(hash: u64, mask: u8) -> u64 {
+    if mask == 0 { hash } else { mix(hash ^ u64::from(mask)) }
 }
 
 /// The columns of packed keys.
@@ -143,6 +180,18 @@ mod tests {
         let distinct: std::collections::BTreeSet<&[u8]> = rows.iter().collect();
         assert_eq!(distinct.len(), 5);
         assert_eq!(keys.rank(0), -1);
+        // More than eight columns, and hashes that the bytes have, too.
+        for columns in [columns.clone(), [&*columns, &*columns, &*columns].concat()] {
+            let types: Vec<DataType> =
+                columns.iter().map(|column| column.data_type().clone()).collect();
+            let encoder = KeyEncoder::new(&types).unwrap();
+            let keys = encoder.encode(&columns, 5).unwrap();
+            let Keys::Rows(rows) = &keys.keys else { panic!("not packed") };
+            assert_eq!(encoder.decode_rows(rows.iter()).unwrap().last(), columns.last());
+            let hashes: Vec<u64> = rows.iter().map(|row| encoder.hash_row(row)).collect();
+            assert_eq!(hashes, keys.hashes);
+            assert_eq!(hashes, encoder.hashes(&columns, 5).unwrap());
+        }
         // One zero, and null is not zero.
         let zero = |value: Option<f64>| -> Vec<ArrayRef> {
             let integer = Arc::new(Int64Array::from(vec![Some(7)]));
