@@ -7,7 +7,6 @@ mod bloom;
 pub mod chain;
 pub mod chunk;
 pub mod cursor;
-pub mod exact_float;
 pub mod groups;
 pub mod index;
 mod key_bytes;

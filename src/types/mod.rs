@@ -3,9 +3,12 @@
 pub mod binary;
 pub mod definition;
 pub mod delta;
+pub mod exact_float;
+pub mod float_sum;
 pub mod id;
 pub mod json;
 pub mod key;
+pub mod moments;
 pub mod name;
 pub mod pg_type;
 pub mod selection;

@@ -8,7 +8,6 @@ mod cast;
 mod common_type;
 mod decimal;
 mod declared;
-mod float_sum;
 mod interval_order;
 mod json;
 mod labeled;

@@ -134,7 +134,8 @@ fn out_of_bounds() -> Error {
     Error::new(SqlState::NumericValueOutOfRange, "input is out of range")
 }
 
-fn overflow() -> Error {
+/// Of a float beyond the type's range.
+pub(super) fn overflow() -> Error {
     Error::new(SqlState::NumericValueOutOfRange, "value out of range: overflow")
 }
 

@@ -17,9 +17,10 @@ use datafusion::logical_expr::{
 };
 
 use super::arithmetic::scaled_by;
-use super::float_sum::FloatSum;
+use super::number::overflow;
 use crate::error::{Error, SqlState};
 use crate::plan::undefined::undefined_function;
+use crate::types::float_sum::FloatSum;
 
 /// Digits after the point of an average.
 const AVG_SCALE: i8 = 16;
@@ -109,7 +110,7 @@ impl AggregateUDFImpl for Sum {
         let item = args.input_fields[0].as_ref().clone().with_name("item").with_nullable(true);
         let totals = match args.input_fields[0].data_type() {
             _ if args.is_distinct => item,
-            DataType::Float32 | DataType::Float64 => Field::new("item", DataType::Float64, true),
+            DataType::Float32 | DataType::Float64 => Field::new("item", DataType::Binary, true),
             DataType::Interval(_) => item,
             DataType::Decimal128(_, scale) => {
                 Field::new("item", DataType::Decimal128(38, *scale), true)
@@ -163,11 +164,16 @@ impl Total {
             }
             (Total::Float(total), DataType::Float32) => {
                 let values = array.as_primitive::<Float32Type>().iter().flatten();
-                values.for_each(|value| total.add(f64::from(value), sign));
+                values.for_each(|value| total.add(f64::from(value), i64::from(sign)));
+            }
+            (Total::Float(total), DataType::Binary) => {
+                let sums = array.as_binary::<i32>().iter().flatten();
+                let sums = sums.filter_map(|mut bytes| FloatSum::read(&mut bytes));
+                sums.for_each(|sum| total.merge(&sum));
             }
             (Total::Float(total), _) => {
                 let values = array.as_primitive::<Float64Type>().iter().flatten();
-                values.for_each(|value| total.add(value, sign));
+                values.for_each(|value| total.add(value, i64::from(sign)));
             }
             (Total::Interval([months, days, nanos]), _) => {
                 for value in array.as_primitive::<IntervalMonthDayNanoType>().iter().flatten() {
@@ -236,12 +242,13 @@ impl SumAccumulator {
             }
             (Total::Float(total), DataType::Float32) => {
                 #[expect(clippy::cast_possible_truncation, reason = "rounds to real, as wanted")]
-                let value = total.value() as f32;
+                let value = total.total(true).ok_or_else(overflow)? as f32;
                 ScalarValue::Float32(Some(value))
             }
             (Total::Float(total), _) => {
                 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
-                let value = total.value() / if self.average { self.count as f64 } else { 1.0 };
+                let divisor = if self.average { self.count as f64 } else { 1.0 };
+                let value = total.total(false).ok_or_else(overflow)? / divisor;
                 ScalarValue::Float64(Some(value))
             }
             (Total::Interval(total), _) => {
@@ -327,8 +334,9 @@ impl Accumulator for SumAccumulator {
                 (vec![total], DataType::Decimal128(38, scale))
             }
             (None, Total::Float(total)) => {
-                let parts = total.parts().map(|part| ScalarValue::Float64(Some(part)));
-                (parts.collect(), DataType::Float64)
+                let mut bytes = Vec::new();
+                total.write(&mut bytes);
+                (vec![ScalarValue::Binary(Some(bytes))], DataType::Binary)
             }
             (None, Total::Interval(total)) => {
                 let total = ScalarValue::IntervalMonthDayNano(Some(interval(*total)?));

@@ -1,7 +1,7 @@
 //! Fixed-width state of one group.
 
 use crate::error::{Error, SqlState};
-use crate::state::exact_float::split;
+use crate::types::exact_float::split;
 
 /// What an accumulator keeps for one group. The default is the state of no rows.
 pub(super) trait Cell: Clone + Default {

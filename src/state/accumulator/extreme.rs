@@ -17,8 +17,8 @@ use super::cell::Cell;
 use super::changes::Changes;
 use crate::error::{Error, Result};
 use crate::state::SegmentedVec;
-use crate::state::exact_float::split;
 use crate::state::ordered::{Least, OrderedMultiset};
+use crate::types::exact_float::split;
 
 /// An interval by its length (a month is 30 days, a day 24 hours), then by its fields, packed: the
 /// fields tell intervals of one length apart, since `1 mon` and `30 days` are shown differently.

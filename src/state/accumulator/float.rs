@@ -9,84 +9,34 @@ use super::cell::{Cell, out_of_range};
 use super::changes::Changes;
 use crate::error::{Error, Result};
 use crate::state::SegmentedVec;
-use crate::state::exact_float::ExactSum;
+use crate::types::float_sum::FloatSum;
 
-/// Infinities and not-a-numbers, counted, since they cannot be summed and taken back.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Specials {
-    nan: i64,
-    plus: i64,
-    minus: i64,
-}
-
-impl Specials {
-    #[inline]
-    pub(super) fn add(&mut self, value: f64, weight: i64) {
-        let count = match value {
-            _ if value.is_nan() => &mut self.nan,
-            _ if value > 0.0 => &mut self.plus,
-            _ => &mut self.minus,
-        };
-        *count += weight;
-    }
-
-    /// The sum, if it is not a finite one.
-    pub(super) fn sum(&self) -> Option<f64> {
-        match (self.nan > 0, self.plus > 0, self.minus > 0) {
-            (false, false, false) => None,
-            (false, true, false) => Some(f64::INFINITY),
-            (false, false, true) => Some(f64::NEG_INFINITY),
-            _ => Some(f64::NAN),
-        }
-    }
-}
-
-impl Cell for Specials {
-    fn clear(&self) -> bool {
-        *self == Specials::default()
-    }
-
-    fn write(&self, to: &mut Vec<u8>) {
-        [self.nan, self.plus, self.minus].iter().for_each(|count| count.write(to));
-    }
-
-    fn read(from: &mut &[u8]) -> Option<Specials> {
-        Some(Specials { nan: i64::read(from)?, plus: i64::read(from)?, minus: i64::read(from)? })
-    }
-}
-
-/// The finite values' sum, the others' counts, and how many there are in all.
+/// A group's sum, and how many values it has in all.
 #[derive(Clone, Debug, Default)]
-pub(super) struct FloatSum {
-    sum: ExactSum,
-    specials: Specials,
+pub(super) struct Counted {
+    sum: FloatSum,
     count: i64,
 }
 
-impl Cell for FloatSum {
+impl Cell for Counted {
     fn clear(&self) -> bool {
-        self.count == 0 && self.specials.clear() && self.sum.zero()
+        self.count == 0 && self.sum.clear()
     }
 
     fn write(&self, to: &mut Vec<u8>) {
         self.sum.write(to);
-        self.specials.write(to);
         self.count.write(to);
     }
 
-    fn read(from: &mut &[u8]) -> Option<FloatSum> {
-        Some(FloatSum {
-            sum: ExactSum::read(from)?,
-            specials: Specials::read(from)?,
-            count: i64::read(from)?,
-        })
+    fn read(from: &mut &[u8]) -> Option<Counted> {
+        Some(Counted { sum: FloatSum::read(from)?, count: i64::read(from)? })
     }
 }
 
 /// Sums of a column of floats, and what is made of them.
 #[derive(Debug)]
 pub(super) struct FloatSums {
-    pub(super) cells: SegmentedVec<FloatSum>,
+    pub(super) cells: SegmentedVec<Counted>,
     average: bool,
     result: DataType,
     /// Groups that may have no result.
@@ -124,11 +74,7 @@ impl FloatSums {
         changes.each(|row, group, weight| {
             let (cell, value) = (&mut self.cells[group], value(row));
             cell.count += weight;
-            if !value.is_finite() {
-                cell.specials.add(value, weight);
-            } else {
-                cell.sum.add_float(value, weight);
-            }
+            cell.sum.add(value, weight);
             if value.abs() > safe {
                 self.suspects.push(group);
             }
@@ -136,20 +82,15 @@ impl FloatSums {
     }
 
     /// Postgres divides the rounded sum, and reports a sum beyond the type's range even of an average.
-    fn result(&self, cell: &FloatSum) -> (f64, bool) {
-        let sum = match cell.specials.sum() {
-            Some(special) => return (special, true),
-            None => cell.sum.to_f64(),
-        };
-        let narrow = self.result == DataType::Float32 && !self.average;
-        let fits = if narrow { (sum as f32).is_finite() } else { sum.is_finite() };
-        (if self.average { sum / cell.count as f64 } else { sum }, fits)
+    fn result(&self, cell: &Counted) -> Option<f64> {
+        let sum = cell.sum.total(self.result == DataType::Float32 && !self.average)?;
+        Some(if self.average { sum / cell.count as f64 } else { sum })
     }
 
     pub(super) fn output(&self, groups: &[u32]) -> ArrayRef {
         let results = groups.iter().map(|&group| {
             let cell = &self.cells[group];
-            (cell.count > 0).then(|| self.result(cell).0)
+            self.result(cell).filter(|_| cell.count > 0)
         });
         if self.result == DataType::Float32 {
             Arc::new(results.map(|sum| sum.map(|sum| sum as f32)).collect::<Float32Array>())
@@ -160,7 +101,7 @@ impl FloatSums {
 
     pub(super) fn failure(&self, group: u32) -> Option<Error> {
         let cell = &self.cells[group];
-        let failed = cell.count > 0 && !self.result(cell).1;
+        let failed = cell.count > 0 && self.result(cell).is_none();
         failed.then(|| out_of_range("value out of range: overflow"))
     }
 }

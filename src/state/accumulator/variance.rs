@@ -1,5 +1,4 @@
-//! Variance and standard deviation from exact sums of values and of their squares: the textbook
-//! formula, which only rounding makes a bad one.
+//! Variances and standard deviations of groups.
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, PrimitiveArray};
 use arrow::datatypes::{
@@ -9,39 +8,21 @@ use arrow::datatypes::{
 
 use super::cell::{Cell, out_of_range};
 use super::changes::Changes;
-use super::float::Specials;
 use crate::error::{Error, Result};
 use crate::state::SegmentedVec;
-use crate::state::exact_float::{ExactSum, Limbs};
-
-/// Sums of a group's finite values and of their squares.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Moments {
-    sum: ExactSum,
-    squares: ExactSum,
-    specials: Specials,
-    count: i64,
-}
+use crate::types::moments::Moments;
 
 impl Cell for Moments {
     fn clear(&self) -> bool {
-        self.count == 0 && self.specials.clear() && self.sum.zero() && self.squares.zero()
+        self.clear()
     }
 
     fn write(&self, to: &mut Vec<u8>) {
-        self.sum.write(to);
-        self.squares.write(to);
-        self.specials.write(to);
-        self.count.write(to);
+        self.write(to);
     }
 
     fn read(from: &mut &[u8]) -> Option<Moments> {
-        Some(Moments {
-            sum: ExactSum::read(from)?,
-            squares: ExactSum::read(from)?,
-            specials: Specials::read(from)?,
-            count: i64::read(from)?,
-        })
+        Moments::read(from)
     }
 }
 
@@ -105,43 +86,23 @@ impl Variances {
     {
         let values = argument.values();
         changes.each(|row, group, weight| {
-            let (cell, value) = (&mut self.cells[group], values[row].into());
-            cell.count += weight;
-            cell.sum.add_integer(value, weight);
-            cell.squares.add_integer_square(value, weight);
+            self.cells[group].add_integer(values[row].into(), weight);
         });
     }
 
     fn add_floats(&mut self, changes: &Changes<'_>, value: impl Fn(usize) -> f64) {
         changes.each(|row, group, weight| {
-            let (cell, value) = (&mut self.cells[group], value(row));
-            cell.count += weight;
-            if !value.is_finite() {
-                cell.specials.add(value, weight);
-                return;
-            }
-            cell.sum.add_float(value, weight);
-            cell.squares.add_float_square(value, weight);
+            let value = value(row);
+            self.cells[group].add_float(value, weight);
             // The squares of smaller values stay in range.
-            if value.abs() > 1e140 {
+            if value.is_finite() && value.abs() > 1e140 {
                 self.suspects.push(group);
             }
         });
     }
 
     fn result(&self, cell: &Moments) -> Option<f64> {
-        let count =
-            u64::try_from(cell.count).ok().filter(|count| *count > u64::from(self.sample))?;
-        if cell.specials.sum().is_some() {
-            return Some(f64::NAN);
-        }
-        // (n·Σx² − (Σx)²) / n·(n − 1), or / n²: the numerator is exact.
-        let mut numerator = Limbs::default();
-        numerator.add_multiple(&cell.squares, count);
-        numerator.subtract_square(&cell.sum);
-        let n = count as f64;
-        let divisor = if self.sample { n * (count - 1) as f64 } else { n * n };
-        let variance = numerator.to_f64() / divisor / 10f64.powi(2 * self.scale);
+        let variance = cell.variance(self.sample)? / 10f64.powi(2 * self.scale);
         Some(if self.root { variance.sqrt() } else { variance })
     }
 

@@ -53,6 +53,16 @@ fn scale(value: f64, exponent: i32) -> f64 {
     value * power(first) * power(first) * power(rest)
 }
 
+/// The float nearest to `±Σ digits[i]·2^(32·(base+i))`, or a little above that if there is a `rest`.
+fn rounded(negative: bool, digits: &[u32], base: i32, rest: bool) -> f64 {
+    // Three full limbs hold at least 65 bits; what is below only matters as "not zero".
+    let kept = digits.len().saturating_sub(4);
+    let sticky = rest || digits[..kept].iter().any(|digit| *digit != 0);
+    let top = digits[kept..].iter().rev().fold(0u128, |top, &d| top << 32 | u128::from(d));
+    let value = scale((top | u128::from(sticky)) as f64, LIMB_BITS * (base + kept as i32));
+    if negative { -value } else { value }
+}
+
 impl ExactSum {
     /// Adds `±magnitude·2^exponent`.
     #[inline]
@@ -143,20 +153,18 @@ impl ExactSum {
         self.whole().to_f64()
     }
 
-    fn whole(&self) -> Limbs {
-        let mut whole = Limbs::default();
-        self.add_to(&mut whole);
-        whole
+    /// Adds all of `other`.
+    pub fn merge(&mut self, other: &ExactSum) {
+        if let Some(large) = &other.large {
+            large.add_to(self.large.get_or_insert_default());
+        }
+        self.add(other.small < 0, other.small.unsigned_abs(), other.exponent);
     }
 
-    /// Adds this sum to `total`.
-    pub fn add_to(&self, total: &mut Limbs) {
-        if let Some(large) = &self.large {
-            for (limb, exponent) in large.limbs.iter().zip_eq(large.exponents()) {
-                total.add(*limb < 0, u128::from(limb.unsigned_abs()), exponent);
-            }
-        }
-        total.add(self.small < 0, self.small.unsigned_abs(), self.exponent);
+    fn whole(&self) -> Limbs {
+        let mut whole = self.large.as_deref().cloned().unwrap_or_default();
+        whole.add(self.small < 0, self.small.unsigned_abs(), self.exponent);
+        whole
     }
 
     /// Appends a form that [`ExactSum::read`] reads back.
@@ -232,7 +240,13 @@ impl Limbs {
         }
     }
 
-    /// Adds `n·sum`, or takes it off.
+    fn add_to(&self, total: &mut Limbs) {
+        for (limb, exponent) in self.limbs.iter().zip_eq(self.exponents()) {
+            total.add(*limb < 0, u128::from(limb.unsigned_abs()), exponent);
+        }
+    }
+
+    /// Adds `n·sum`.
     pub fn add_multiple(&mut self, sum: &ExactSum, n: u64) {
         let whole = sum.whole();
         for (limb, exponent) in whole.limbs.iter().zip_eq(whole.exponents()) {
@@ -255,12 +269,27 @@ impl Limbs {
     #[must_use]
     pub fn to_f64(&self) -> f64 {
         let (negative, digits, base) = self.signed_digits();
-        // Four limbs hold at least 97 bits; what is below only matters as "not zero".
-        let kept = digits.len().saturating_sub(4);
-        let sticky = digits[..kept].iter().any(|digit| *digit != 0);
-        let top = digits[kept..].iter().rev().fold(0u128, |top, &d| top << 32 | u128::from(d));
-        let value = scale((top | u128::from(sticky)) as f64, LIMB_BITS * (base + kept as i32));
-        if negative { -value } else { value }
+        rounded(negative, &digits, base, false)
+    }
+
+    /// The float nearest to the `n`-th part of the number (ties to even).
+    #[must_use]
+    pub fn part_to_f64(&self, n: u64) -> f64 {
+        let (negative, digits, base) = self.signed_digits();
+        // Four more digits, of which a divisor of two takes away two at most.
+        let mut rest = 0u128;
+        let mut quotient: Vec<u32> = std::iter::chain(digits.iter().rev(), &[0; 4])
+            .map(|&digit| {
+                let dividend = rest << LIMB_BITS | u128::from(digit);
+                rest = dividend % u128::from(n);
+                (dividend / u128::from(n)) as u32
+            })
+            .collect();
+        quotient.reverse();
+        while quotient.last() == Some(&0) {
+            quotient.pop();
+        }
+        rounded(negative, &quotient, base - 4, rest != 0)
     }
 
     fn exponents(&self) -> impl ExactSizeIterator<Item = i32> + use<> {
@@ -383,6 +412,18 @@ mod tests {
             total.add_float(values[0], -1);
             assert!(total.zero());
         }
+    }
+
+    #[test]
+    fn parts_are_rounded_once() {
+        let part = |values: &[f64], n| sum(values).whole().part_to_f64(n);
+        assert_eq!(part(&[1.0], 3), 1.0 / 3.0);
+        assert_eq!(part(&[-1e300], 1 << 62), -1e300 / 2f64.powi(62));
+        assert_eq!(part(&[7e-300, 1e300], 7), 1e300 / 7.0);
+        // Half-way between two floats but for the rest.
+        assert_eq!(part(&[3.0, 3.0 * 2f64.powi(-53)], 3), 1.0);
+        assert_eq!(part(&[3.0, 3.0 * 2f64.powi(-53), 1e-200], 3), 1.0 + f64::EPSILON);
+        assert_eq!(part(&[], 9), 0.0);
     }
 
     #[test]
