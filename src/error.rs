@@ -11,6 +11,8 @@ use std::fmt;
 use ::datafusion::error::DataFusionError;
 use arrow::error::ArrowError;
 
+pub use datafusion::ANY_SCHEMA;
+
 /// Result of anything that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -58,6 +60,7 @@ sql_states! {
     InvalidUseOfEscapeCharacter = "2200C",
     SubstringError = "22011",
     ArraySubscriptError = "2202E",
+    InvalidPrecedingOrFollowingSize = "22013",
     InvalidArgumentForNtile = "22014",
     InvalidArgumentForNthValue = "22016",
     InvalidArgumentForWidthBucket = "2201G",

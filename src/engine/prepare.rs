@@ -8,12 +8,11 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use super::arguments::Arguments;
 use super::response::Response;
-use super::scope::STATEMENT;
 use super::session::{Prepared, Session};
 use super::statements::Kept;
 use crate::error::{Error, Result, SqlState};
 use crate::plan::Select;
-use crate::plan::write::{Known, Parts};
+use crate::plan::write::{Known, Parts, STATEMENT};
 use crate::sql::statement::{CopyTarget, Expr};
 use crate::sql::{Parsed, Statement};
 use crate::types::pg_type;

@@ -10,15 +10,12 @@ use super::shared::Shared;
 use super::{errors, stream_catalog, system};
 use crate::catalog::{Catalog, Object, Source, Table};
 use crate::error::{Error, Result, SqlState};
+use crate::plan::write::STATEMENT;
 use crate::plan::{self, Body, Planner, Relation, Relations};
 use crate::sql;
 use crate::sql::statement::Name;
 use crate::types::ObjectId;
 use crate::types::text::Timezone;
-
-/// The schema of relations that exist only within one statement: the rows being written. Users cannot
-/// name it, since they cannot create it.
-pub(super) const STATEMENT: &str = "__statement";
 
 /// The first id of relations of [`STATEMENT`].
 const FIRST_STATEMENT_ID: u32 = u32::MAX - 100;

@@ -3,7 +3,7 @@
 
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
-use datafusion::common::{Column, SchemaError};
+use datafusion::common::{Column, SchemaError, TableReference};
 use datafusion::error::DataFusionError;
 
 use super::{Error, SqlState, nearest};
@@ -136,11 +136,18 @@ fn of_schema(error: SchemaError) -> Error {
     }
 }
 
+/// Stands for whatever schema a relation of a query around is in; no identifier is it.
+pub const ANY_SCHEMA: &str = "\u{1}";
+
 fn undefined(field: &Column, valid: &[Column]) -> Error {
     let relations = || valid.iter().filter_map(|column| column.relation.as_ref());
+    let known = |relation: &TableReference| {
+        relation.schema() == Some(ANY_SCHEMA)
+            || relations().any(|known| known.table() == relation.table())
+    };
     let error = match &field.relation {
         None => Error::undefined_column(&field.name),
-        Some(relation) if relations().any(|known| known.table() == relation.table()) => Error::new(
+        Some(relation) if known(relation) => Error::new(
             SqlState::UndefinedColumn,
             format!("column {}.{} does not exist", relation.table(), field.name),
         ),

@@ -15,6 +15,10 @@ use crate::error::{Error, Result};
 use crate::sql::is_default;
 use crate::types::name::quote;
 
+/// The schema of relations that exist only within one statement: the rows being written. Users cannot
+/// name it, since they cannot create it.
+pub const STATEMENT: &str = "__statement";
+
 /// A relation and the name by which expressions know it.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {

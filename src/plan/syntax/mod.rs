@@ -53,7 +53,7 @@ pub(crate) fn rewrite(
     doubled::refuse(query, relations, positions)?;
     merge::rewrite(query, relations, positions)?;
     doubled::number(query, relations);
-    outer::rewrite(query);
+    outer::rewrite(query, positions)?;
     finished(query.visit(&mut WalkMut(&mut Rewriter { functions, positions, raw: vec![] })))
 }
 
