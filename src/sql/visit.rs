@@ -22,8 +22,8 @@ pub fn folded(ident: &Ident) -> String {
     if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 
-/// Whether `found` holds for `expr` or an expression in it.
-pub fn contains(expr: &Expr, found: impl FnMut(&Expr) -> bool) -> bool {
+/// Whether `found` holds for an expression in `tree`.
+pub fn contains(tree: &impl Visit, found: impl FnMut(&Expr) -> bool) -> bool {
     struct Search<F>(F);
 
     impl<F: FnMut(&Expr) -> bool> Visitor for Search<F> {
@@ -34,7 +34,7 @@ pub fn contains(expr: &Expr, found: impl FnMut(&Expr) -> bool) -> bool {
         }
     }
 
-    expr.visit(&mut Walk(&mut Search(found))).is_break()
+    tree.visit(&mut Walk(&mut Search(found))).is_break()
 }
 
 /// The first expression in `tree` for which `found` holds, if any, but for those of queries within it.

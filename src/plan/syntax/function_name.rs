@@ -1,6 +1,7 @@
 //! Names of functions: which exist, which are spellings of another.
 
 use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::Volatility;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName,
@@ -105,6 +106,12 @@ impl Functions<'_> {
             || self.aggregate(&name)
             || self.state.window_functions().contains_key(&name)
             || function.is_some_and(|function| keeps_argument_type(function))
+    }
+
+    /// Whether a function gives another value each time it is called.
+    pub(super) fn is_volatile(&self, name: &ObjectName) -> bool {
+        let function = self.state.scalar_functions().get(&last_part(name));
+        function.is_some_and(|function| function.signature().volatility == Volatility::Volatile)
     }
 
     /// `42883` if there is no function of this name.

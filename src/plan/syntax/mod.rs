@@ -9,6 +9,7 @@ mod columns;
 mod count;
 mod doubled;
 mod form;
+mod frame;
 mod function_name;
 mod grouping;
 mod interval;
@@ -16,6 +17,7 @@ mod label;
 mod merge;
 mod outer;
 mod quantified;
+mod repeated;
 mod row;
 mod similar;
 mod special;
@@ -50,6 +52,7 @@ pub(crate) fn rewrite(
     functions: &Functions<'_>,
     positions: &Positions,
 ) -> Result<()> {
+    repeated::refuse(query, functions, positions)?;
     doubled::refuse(query, relations, positions)?;
     merge::rewrite(query, relations, positions)?;
     doubled::number(query, relations);
@@ -229,10 +232,13 @@ impl VisitorMut for Rewriter<'_> {
         if let Err(error) = array_query::rewrite(expr) {
             return self.fail(error, expr);
         }
-        if let Expr::Function(function) = expr
-            && let Err(error) = self.functions.check(function)
-        {
-            return self.fail(error, &function.name);
+        if let Expr::Function(function) = expr {
+            if let Err(error) = self.functions.check(function) {
+                return self.fail(error, &function.name);
+            }
+            if let Err(error) = frame::check(function, self.positions) {
+                return ControlFlow::Break(error);
+            }
         }
         if let Expr::CompoundFieldAccess { access_chain, .. } = expr {
             access_chain.iter_mut().for_each(name_field);
