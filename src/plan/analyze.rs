@@ -40,6 +40,7 @@ impl AnalyzerRule for TypeLiterals {
         let plan = rewrite(plan.data, &blank_padded::trimmed)?;
         let plan = rewrite(plan, &|expr, schema| {
             aggregate_check::check_call(&expr, schema)?;
+            typing::check_digits(&expr, schema)?;
             type_literals(expr, schema)
         })?;
         Ok(plan.transform_up_with_subqueries(same_scales)?.data)
@@ -157,9 +158,9 @@ fn type_literals(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 })));
             }
             operand => {
-                let from = operand.get_type(schema)?;
+                let (_, from) = operand.to_field(schema)?;
                 typing::check_cast(&from, &field)?;
-                if let Some(kept) = typing::bare_numeric(&operand, &from, &field) {
+                if let Some(kept) = typing::bare_numeric(&operand, from.data_type(), &field) {
                     return Ok(Transformed::yes(kept?));
                 }
                 Expr::Cast(Cast { expr: Box::new(operand), field })

@@ -12,8 +12,8 @@ use datafusion::sql::sqlparser::ast::{
 use itertools::izip;
 
 use super::conversion;
-use super::function::{self, ASSIGNED, differs};
-use super::operator::sql_name;
+use super::function::{self, ASSIGNED, differs, is_json};
+use super::operator::field_sql_name;
 use super::syntax;
 use crate::error::{Error, Result, SqlState};
 use crate::sql::visit::contains;
@@ -198,7 +198,7 @@ fn converted(expr: Expr, from: &Field, target: &Field) -> Result<Expr> {
     let literal = matches!(expr, Expr::Literal(ScalarValue::Utf8(_), _));
     let assignable = match (one, other) {
         (one, other) if one == other || literal => true,
-        (_, other) if other.is_string() => !one.is_nested(),
+        (_, other) if other.is_string() => !one.is_nested() && !is_json(target),
         (one, other) if one.is_numeric() && other.is_numeric() => true,
         (DataType::Date32, DataType::Timestamp(_, _))
         | (DataType::Timestamp(_, _), DataType::Date32 | DataType::Time64(_))
@@ -213,8 +213,8 @@ fn converted(expr: Expr, from: &Field, target: &Field) -> Result<Expr> {
             format!(
                 "column \"{}\" is of type {} but expression is of type {}",
                 target.name(),
-                sql_name(other),
-                sql_name(one)
+                field_sql_name(target),
+                field_sql_name(from)
             ),
         )
         .hint("You will need to rewrite or cast the expression."));

@@ -478,6 +478,15 @@ fn is_temporal(kind: &DataType) -> bool {
     matches!(kind, DataType::Timestamp(_, _) | DataType::Date32 | DataType::Time64(_))
 }
 
+/// The name of a field's type in messages.
+pub(crate) fn field_sql_name(field: &Field) -> String {
+    match field.data_type() {
+        DataType::List(item) => format!("{}[]", field_sql_name(item)),
+        DataType::Utf8 => pg_type::of_field(field).sql_name.to_owned(),
+        other => sql_name(other),
+    }
+}
+
 /// The type's name as messages say it.
 pub(crate) fn sql_name(kind: &DataType) -> String {
     match pg_type::element(kind) {

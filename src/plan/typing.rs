@@ -10,8 +10,9 @@ use datafusion::logical_expr::{Expr, ExprSchemable};
 
 use super::analyze::UNDECLARED;
 use super::blank_padded::of_one_type;
-use super::function::{common_type, decimal_of, scalar};
-use super::operator::{cast, folded, sql_name, typed};
+use super::function::{common_type, decimal_of, is_json, scalar};
+use super::operator::{cast, field_sql_name, folded, sql_name, typed};
+use super::undefined::undefined_function;
 use crate::error::{Error, SqlState};
 use crate::types::{SqlType, pg_type};
 
@@ -235,16 +236,21 @@ pub(super) fn lengths(list: InList) -> InList {
 }
 
 /// `42846` if Postgres has no cast from a type to another.
-pub(super) fn check_cast(from: &DataType, to: &Field) -> Result<()> {
-    let kind = to.data_type();
-    if castable(from, kind) {
+pub(super) fn check_cast(from: &Field, to: &Field) -> Result<()> {
+    let (kind, wanted) = (from.data_type(), to.data_type());
+    let castable = match (SqlType::of_field(from), is_json(to)) {
+        (_, true) => kind.is_string() || kind.is_null(),
+        (Some(SqlType::Json), false) => wanted.is_string(),
+        (Some(SqlType::Jsonb), false) => {
+            wanted.is_string() || wanted.is_numeric() || *wanted == DataType::Boolean
+        }
+        _ => castable(kind, wanted),
+    };
+    if castable {
         return Ok(());
     }
-    Err(Error::new(
-        SqlState::CannotCoerce,
-        format!("cannot cast type {} to {}", sql_name(from), sql_name(kind)),
-    )
-    .into())
+    let (from, to) = (field_sql_name(from), field_sql_name(to));
+    Err(Error::new(SqlState::CannotCoerce, format!("cannot cast type {from} to {to}")).into())
 }
 
 fn castable(from: &DataType, to: &DataType) -> bool {
@@ -269,6 +275,33 @@ fn castable(from: &DataType, to: &DataType) -> bool {
             SqlType::of_field(&Field::new("", from.clone(), true)).is_none()
                 || SqlType::of_field(&Field::new("", to.clone(), true)).is_none()
         }
+    }
+}
+
+/// `42883` for `round` and `trunc` of floats to some digits, or to as many as no `integer` says.
+pub(super) fn check_digits(expr: &Expr, schema: &DFSchema) -> Result<()> {
+    let Expr::ScalarFunction(ScalarFunction { func, args }) = expr else { return Ok(()) };
+    if args.len() != 2 || !["round", "trunc"].contains(&func.name()) {
+        return Ok(());
+    }
+    let kinds = args.iter().map(|arg| argument_type(arg, schema)).collect::<Result<Vec<_>>>()?;
+    if kinds[1] == DataType::Int64 || (kinds[0].is_floating() && kinds[1].is_integer()) {
+        return Err(undefined_function(func.name(), &kinds).into());
+    }
+    Ok(())
+}
+
+/// The type of an argument: DataFusion takes every number that is written for a `bigint`.
+fn argument_type(arg: &Expr, schema: &DFSchema) -> Result<DataType> {
+    let written = match arg {
+        Expr::Negative(inner) => inner.as_ref(),
+        other => other,
+    };
+    match written {
+        Expr::Literal(ScalarValue::Int64(Some(value)), _) if i32::try_from(*value).is_ok() => {
+            Ok(DataType::Int32)
+        }
+        _ => arg.get_type(schema),
     }
 }
 

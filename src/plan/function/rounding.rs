@@ -33,9 +33,11 @@ fn one_number(types: &[DataType]) -> Option<Vec<DataType>> {
 
 fn to_digits(types: &[DataType]) -> Option<Vec<DataType>> {
     match types {
+        // Numbers of digits are left as they are: a literal decides about the result's type. Floats are
+        // refused when literals have their types.
         [number, digits] if digits.is_integer() => {
-            let number = super::decimal_of(number)?;
-            Some(vec![number, DataType::Int64])
+            let number = super::decimal_of(number).unwrap_or_else(|| number.clone());
+            (number.is_numeric()).then(|| vec![number, digits.clone()])
         }
         _ => one_number(types),
     }
@@ -88,7 +90,7 @@ fn digits(args: &[ArrayRef], kind: &DataType, round: bool) -> Result<ArrayRef> {
         None => values.try_unary(|value| cut(value, 0))?,
         Some(digits) => arrow::compute::try_binary(
             values,
-            digits.as_primitive::<Int64Type>(),
+            arrow::compute::cast(digits, &DataType::Int64)?.as_primitive::<Int64Type>(),
             |value: i128, digits: i64| cut(value, digits),
         )?,
     };

@@ -55,7 +55,17 @@ impl ScalarUDFImpl for United {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        self.inner.return_field_from_args(args)
+        // Of texts, the first that is no literal says of what kind: `varchar(n)`, `jsonb` …
+        let known = itertools::zip_eq(args.arg_fields, args.scalar_arguments);
+        let first = known.into_iter().find(|(_, constant)| constant.is_none());
+        let first = first.map(|(field, _)| Arc::clone(field));
+        let field = self.inner.return_field_from_args(args)?;
+        Ok(match first {
+            Some(first) if first.data_type().is_string() && field.data_type().is_string() => {
+                Arc::new(field.as_ref().clone().with_metadata(first.metadata().clone()))
+            }
+            _ => field,
+        })
     }
 
     fn simplify(&self, args: Vec<Expr>, context: &SimplifyContext) -> Result<ExprSimplifyResult> {

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use arrow::array::types::Int64Type;
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::datatypes::DataType;
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 use itertools::izip;
 
 use crate::error::Result;
 use crate::plan::function::simple::simple;
-use crate::plan::operator::sql_name;
+use crate::plan::operator::field_sql_name;
 
 /// The functions.
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
@@ -22,16 +25,38 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
             |_, _| Ok(Some(DataType::Utf8)),
             |args, _| split_index(args),
         ),
-        simple(
-            "pg_typeof",
-            |types| Some(types.to_vec()),
-            |_, _| Ok(Some(DataType::Utf8)),
-            |args, _| {
-                let name = sql_name(args[0].data_type());
-                Ok(Arc::new(StringArray::from(vec![name; args[0].len()])))
-            },
-        ),
+        Arc::new(ScalarUDF::new_from_impl(TypeOf {
+            signature: Signature::any(1, Volatility::Immutable),
+        })),
     ]
+}
+
+/// `pg_typeof(x)`.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct TypeOf {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for TypeOf {
+    fn name(&self) -> &str {
+        "pg_typeof"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _types: &[DataType]) -> datafusion::common::Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(
+        &self,
+        args: ScalarFunctionArgs,
+    ) -> datafusion::common::Result<ColumnarValue> {
+        let name = field_sql_name(&args.arg_fields[0]);
+        Ok(ColumnarValue::Scalar(ScalarValue::Utf8(Some(name))))
+    }
 }
 
 fn text_text_number(types: &[DataType]) -> Option<Vec<DataType>> {
