@@ -7,7 +7,7 @@ use datafusion::functions::expr_fn::rtrim;
 use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator};
 
-use super::function::{ASSIGNED, UNMODIFIED};
+use super::function::{ASSIGNED, ELEMENT, MEMBER, UNMODIFIED};
 use super::short_circuit::compares;
 use crate::types::sql_type::SqlType;
 
@@ -57,6 +57,9 @@ fn drops_blanks(op: Operator) -> bool {
     compares(op) || op == Operator::StringConcat
 }
 
+/// Functions whose result has the type of their first argument.
+const UNITED: [&str; 4] = ["coalesce", "nullif", "greatest", "least"];
+
 /// Whether a function's result or its meaning keeps the blanks of its arguments.
 fn keeps_blanks(function: &str) -> bool {
     matches!(
@@ -65,29 +68,46 @@ fn keeps_blanks(function: &str) -> bool {
             | "concat"
             | "concat_ws"
             | "format"
-            | "coalesce"
-            | "nullif"
-            | "greatest"
-            | "least"
             | "cast"
-    ) || [ASSIGNED, UNMODIFIED].contains(&function)
+            | "pg_typeof"
+            | "to_json"
+            | "to_jsonb"
+    ) || [ASSIGNED, UNMODIFIED, ELEMENT, MEMBER].contains(&function)
+        || UNITED.contains(&function)
+        || function.contains("_build_")
 }
 
 /// Values that become one type: that of the first, which keeps the blanks of the others if it is `char(n)`.
 pub(crate) fn of_one_type(exprs: Vec<Expr>, schema: &DFSchema) -> Vec<Expr> {
-    let known = |expr: &&Expr| !matches!(expr, Expr::Literal(..) | Expr::Placeholder(_));
-    let keeps = exprs.iter().find(known).is_none_or(|first| is_padded(first, schema));
     let strip = |expr: Expr| if is_padded(&expr, schema) { rtrim(vec![expr]) } else { expr };
-    if keeps { exprs } else { exprs.into_iter().map(strip).collect() }
+    if first_is_padded(exprs.iter(), schema) {
+        exprs
+    } else {
+        exprs.into_iter().map(strip).collect()
+    }
 }
 
 /// Whether an expression has the type `char(n)`.
 fn is_padded(expr: &Expr, schema: &DFSchema) -> bool {
-    let readable = matches!(expr, Expr::Column(_) | Expr::Cast(_) | Expr::OuterReferenceColumn(..));
-    readable
-        && expr
+    match expr {
+        Expr::Column(_) | Expr::Cast(_) | Expr::OuterReferenceColumn(..) => expr
             .to_field(schema)
-            .is_ok_and(|(_, field)| matches!(SqlType::of_field(&field), Some(SqlType::Char(_))))
+            .is_ok_and(|(_, field)| matches!(SqlType::of_field(&field), Some(SqlType::Char(_)))),
+        Expr::ScalarFunction(ScalarFunction { func, args }) if UNITED.contains(&func.name()) => {
+            first_is_padded(args.iter(), schema)
+        }
+        Expr::Case(case) => {
+            let results = case.when_then_expr.iter().map(|(_, then)| then.as_ref());
+            first_is_padded(case.else_expr.as_deref().into_iter().chain(results), schema)
+        }
+        _ => false,
+    }
+}
+
+/// Whether the first of these of a known type is of `char(n)`, if there is one.
+fn first_is_padded<'a>(mut exprs: impl Iterator<Item = &'a Expr>, schema: &DFSchema) -> bool {
+    let known = |expr: &&Expr| !matches!(expr, Expr::Literal(..) | Expr::Placeholder(_));
+    exprs.find(known).is_some_and(|first| is_padded(first, schema))
 }
 
 /// Without blanks at the end: a value of `char(n)`, and a literal that is compared with one.

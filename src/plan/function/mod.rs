@@ -50,6 +50,7 @@ pub(crate) use common_type::common_type;
 pub(crate) use decimal::{decimal_of, is_integer};
 pub(crate) use declared::{is_declared, resolved};
 pub(crate) use interval_order::interval_order;
+pub(crate) use json::{ELEMENT, MEMBER};
 pub(crate) use labeled::LABELED;
 pub(crate) use logarithm::power_function;
 pub(crate) use series::ordinals_function;

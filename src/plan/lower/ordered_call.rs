@@ -56,7 +56,7 @@ impl OrderedSlots {
             return Err(Error::unsupported(error).hint(
                 "Maintained aggregates are count, sum, avg, min, max, bool_and, bool_or, stddev, \
                  variance, string_agg, array_agg, bit_and, bit_or, bit_xor, corr, covar_pop, \
-                 covar_samp, the regr_ functions but regr_count, mode, percentile_cont and percentile_disc.",
+                 covar_samp, the regr_ functions, mode, percentile_cont and percentile_disc.",
             ));
         }
         let mut add = |expr: &Expr| {

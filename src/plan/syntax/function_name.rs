@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{
     OrderByExpr, OrderByOptions, UnaryOperator, Value, WindowFrameBound, WindowSpec, WindowType,
 };
 
+use super::special_aggregate;
 use super::table_function::array_of;
 use crate::error::{Error, Result, SqlState};
 use crate::plan::function::{ASSIGNED, LABELED, UNMODIFIED, keeps_argument_type};
@@ -71,7 +72,9 @@ impl Functions<'_> {
         let aggregates = self.state.aggregate_functions();
         let known =
             |(alias, known): &(&str, &str)| *alias == name && aggregates.contains_key(*known);
-        aggregates.contains_key(name) || ALIASES.iter().any(known)
+        aggregates.contains_key(name)
+            || special_aggregate::is_one(name)
+            || ALIASES.iter().any(known)
     }
 
     fn known(&self, name: &str) -> bool {
@@ -200,7 +203,7 @@ fn check_count(name: &str, list: &FunctionArgumentList) -> Result<()> {
 }
 
 /// The unqualified, folded name.
-fn last_part(name: &ObjectName) -> String {
+pub(super) fn last_part(name: &ObjectName) -> String {
     match name.0.last().and_then(|part| part.as_ident()) {
         Some(ident) if ident.quote_style.is_some() => ident.value.clone(),
         Some(ident) => ident.value.to_lowercase(),
@@ -210,17 +213,17 @@ fn last_part(name: &ObjectName) -> String {
 
 /// `expr` marked as a value to assign, so that the rows of a list of values need no common type.
 pub(crate) fn assigned(expr: Expr) -> Expr {
-    internal(ASSIGNED, expr)
+    internal(ASSIGNED, vec![expr])
 }
 
 /// `expr` without the length or precision of its type.
 pub(super) fn unmodified(expr: Expr) -> Expr {
-    internal(UNMODIFIED, expr)
+    internal(UNMODIFIED, vec![expr])
 }
 
 /// A call of a function whose name no user can write.
-fn internal(name: &str, expr: Expr) -> Expr {
-    match call(name, vec![expr]) {
+pub(super) fn internal(name: &str, args: Vec<Expr>) -> Expr {
+    match call(name, args) {
         Expr::Function(mut function) => {
             function.name = ObjectName::from(vec![Ident::with_quote('"', name)]);
             Expr::Function(function)

@@ -21,6 +21,7 @@ mod repeated;
 mod row;
 mod similar;
 mod special;
+mod special_aggregate;
 mod table_function;
 mod values;
 mod window_name;
@@ -230,6 +231,9 @@ impl VisitorMut for Rewriter<'_> {
             return self.fail(error, expr);
         }
         if let Err(error) = array_query::rewrite(expr) {
+            return self.fail(error, expr);
+        }
+        if let Err(error) = special_aggregate::rewrite(expr) {
             return self.fail(error, expr);
         }
         if let Expr::Function(function) = expr {

@@ -2,7 +2,6 @@
 //! queries are small, and what counts is that every overload is there.
 
 mod catalog;
-mod json;
 mod lock;
 mod name;
 mod privilege;
@@ -101,18 +100,9 @@ const fn numbered(name: &'static str, returns: PgType, body: Body) -> Definition
 }
 
 fn definitions() -> impl Iterator<Item = &'static Definition> {
-    [
-        session::ALL,
-        catalog::ALL,
-        name::ALL,
-        types::ALL,
-        privilege::ALL,
-        lock::ALL,
-        json::ALL,
-        sequence::ALL,
-    ]
-    .into_iter()
-    .flatten()
+    [session::ALL, catalog::ALL, name::ALL, types::ALL, privilege::ALL, lock::ALL, sequence::ALL]
+        .into_iter()
+        .flatten()
 }
 
 /// Names of the functions that clients may call.

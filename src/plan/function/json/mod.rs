@@ -1,6 +1,7 @@
 //! Functions of `json` and `jsonb`. Both are texts whose field says what they are: a function looks at its
 //! arguments' fields, and says in its result's what that is.
 
+mod build;
 mod edit;
 mod get;
 mod test;
@@ -17,6 +18,8 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
+pub(crate) use build::{ELEMENT, MEMBER};
+
 use super::is_json;
 use crate::plan::undefined::undefined_call;
 use crate::types::SqlType;
@@ -25,7 +28,7 @@ use crate::types::text;
 
 /// The functions.
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
-    [get::all(), test::all(), edit::all()].into_iter().flatten().collect()
+    [get::all(), test::all(), edit::all(), build::all()].into_iter().flatten().collect()
 }
 
 /// What a function gives.
