@@ -8,10 +8,13 @@ use arrow::compute::{partition, take};
 
 use crate::error::Result;
 
-/// Rows looked at to guess whether there are runs.
-const SAMPLE: usize = 64;
+/// Neighboring rows looked at to guess whether there are runs, in several places: rows in order of their keys
+/// may start with rare ones.
+const SAMPLE: usize = 16;
+/// Places of samples.
+const PLACES: usize = 4;
 /// Runs are used if there are fewer than one in this many rows.
-const LENGTH_MIN: usize = 4;
+const LENGTH_MIN: usize = 2;
 
 /// Neighboring rows of equal keys.
 pub struct Runs {
@@ -29,11 +32,15 @@ impl Runs {
     pub fn of(columns: &[ArrayRef]) -> Result<Option<Runs>> {
         let rows = columns.first().map_or(0, |column| column.len());
         let nested = columns.iter().any(|column| column.data_type().is_nested());
-        if rows < SAMPLE || nested {
+        if rows < SAMPLE * PLACES || nested {
             return Ok(None);
         }
-        let sample: Vec<ArrayRef> = columns.iter().map(|column| column.slice(0, SAMPLE)).collect();
-        if partition(&sample)?.len() * LENGTH_MIN > SAMPLE {
+        let mut found = 0;
+        for place in (0..rows / PLACES * PLACES).step_by(rows / PLACES) {
+            let slice = |column: &ArrayRef| column.slice(place, SAMPLE);
+            found += partition(&columns.iter().map(slice).collect::<Vec<_>>())?.len();
+        }
+        if found * LENGTH_MIN > SAMPLE * PLACES {
             return Ok(None);
         }
         let ranges = partition(columns)?.ranges();
@@ -63,6 +70,10 @@ mod tests {
         let runs = Runs::of(&columns).unwrap().unwrap();
         assert_eq!(runs.ranges, [0..300, 300..500, 500..600, 600..900, 900..1000]);
         assert!(runs.columns.iter().all(|column| column.len() == 5));
+        // The rare ones first.
+        let rare: Int64Array =
+            (0..1000).map(|n| Some(if n < 100 { n } else { n / 50 + 100 })).collect();
+        assert_eq!(Runs::of(&[Arc::new(rare)]).unwrap().unwrap().ranges.len(), 118);
         let own: ArrayRef = Arc::new(Int64Array::from_iter_values(0..1000));
         assert!(Runs::of(&[own]).unwrap().is_none());
         assert!(Runs::of(&[]).unwrap().is_none());
