@@ -220,6 +220,11 @@ impl KeyEncoder {
     pub fn hashes(&self, columns: &[ArrayRef], rows: usize) -> Result<Vec<u64>> {
         match &self.form {
             Form::Packed => Ok(Packing::new(columns, rows).hashes()),
+            Form::Fixed if columns[0].null_count() == 0 => {
+                let mut hashes = widen(&columns[0]);
+                hashes.iter_mut().for_each(|hash| *hash = mix(*hash));
+                Ok(hashes)
+            }
             _ => Ok(self.encode(columns, rows)?.hashes),
         }
     }
