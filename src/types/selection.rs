@@ -164,10 +164,12 @@ impl Selection {
 /// The rows at which `mask` is true (not false, not null), in order.
 #[must_use]
 pub fn true_rows(mask: &BooleanArray) -> Vec<u32> {
+    let mut rows = Vec::with_capacity(mask.true_count());
     match mask.null_count() {
-        0 => mask.values().set_indices_u32().collect(),
-        _ => prep_null_mask_filter(mask).values().set_indices_u32().collect(),
+        0 => rows.extend(mask.values().set_indices_u32()),
+        _ => rows.extend(prep_null_mask_filter(mask).values().set_indices_u32()),
     }
+    rows
 }
 
 #[cfg(test)]

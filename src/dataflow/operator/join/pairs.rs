@@ -15,7 +15,7 @@ use crate::types::{Delta, Selection};
 
 /// Most pairs handled at once: a cross join must not fill the memory, and what is gathered for them
 /// should fit the second-level cache.
-pub(super) const PAIRS_MAX: usize = 1 << 15;
+pub(super) const PAIRS_MAX: usize = 1 << 13;
 
 /// Rows that are found several times in a row are looked up once if there are at least this many pairs
 /// per run.
