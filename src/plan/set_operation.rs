@@ -24,6 +24,7 @@ use datafusion::logical_expr::{
     UserDefinedLogicalNodeCore, col, lit, when,
 };
 
+use super::blank_padded;
 use crate::error::{Error, Result};
 
 const LEFT: &str = "__left";
@@ -101,7 +102,14 @@ impl UserDefinedLogicalNodeCore for Repeat {
 /// `plan`, as it comes from SQL, with set operations that count rows and unify types.
 pub(crate) fn counted(plan: LogicalPlan) -> Result<LogicalPlan> {
     let rewritten = plan.transform_up_with_subqueries(|node| match node {
-        LogicalPlan::Join(join) if is_set_operation(&join) => {
+        LogicalPlan::Join(mut join) if is_set_operation(&join) => {
+            let sides = [Arc::clone(&join.left), Arc::clone(&join.right)];
+            if let Some(sides) = blank_padded::alike(&sides)?
+                && let [left, right] = &sides[..]
+            {
+                (join.left, join.right) = (Arc::clone(left), Arc::clone(right));
+                return Ok(Transformed::yes(by_counts(join)?));
+            }
             let distinct = matches!(join.left.as_ref(), LogicalPlan::Distinct(Distinct::All(_)));
             if distinct && same_types(join.left.schema(), join.right.schema()) {
                 return Ok(Transformed::no(LogicalPlan::Join(join)));

@@ -5,53 +5,26 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
-use datafusion::functions::expr_fn::rtrim;
 use datafusion::logical_expr::{
     Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Projection, Union,
 };
 
+use super::blank_padded;
 use super::operator::typed;
-use crate::types::sql_type::SqlType;
 
 /// `union` with the columns of its queries converted.
 pub(super) fn unified(union: Union) -> Result<Union> {
     let width = union.inputs.first().map_or(0, |input| input.schema().fields().len());
-    let union = stripped(union, width)?;
+    let union = match blank_padded::alike(&union.inputs)? {
+        Some(inputs) => Union::try_new_with_loose_types(inputs)?,
+        None => union,
+    };
     let targets: Vec<Option<DataType>> = (0..width).map(|n| target(&union, n)).collect();
     if targets.iter().all(Option::is_none) {
         return Ok(union);
     }
     let inputs = union.inputs.iter().map(|input| converted(input, &targets).map(Arc::new));
     Union::try_new_with_loose_types(inputs.collect::<Result<_>>()?)
-}
-
-/// Columns of `char(n)` without their blanks where the first query's are texts of another kind.
-fn stripped(mut union: Union, width: usize) -> Result<Union> {
-    let padded = |plan: &LogicalPlan, index: usize| {
-        let field = plan.schema().fields().get(index);
-        field.is_some_and(|field| matches!(SqlType::of_field(field), Some(SqlType::Char(_))))
-    };
-    let keeps = |index: usize| {
-        let first = union.inputs.iter().find(|input| literal(input, index).is_none());
-        first.is_none_or(|first| padded(first, index))
-    };
-    let keeps: Vec<bool> = (0..width).map(keeps).collect();
-    for input in &mut union.inputs {
-        if !(0..width).any(|index| !keeps[index] && padded(input, index)) {
-            continue;
-        }
-        let columns = input.schema().columns().into_iter().enumerate();
-        let exprs = columns.map(|(index, column)| {
-            let expr = Expr::Column(column.clone());
-            match !keeps[index] && padded(input, index) {
-                true => rtrim(vec![expr]).alias_qualified(column.relation, column.name),
-                false => expr,
-            }
-        });
-        let exprs = exprs.collect::<Vec<_>>();
-        *input = Arc::new(LogicalPlanBuilder::from(Arc::clone(input)).project(exprs)?.build()?);
-    }
-    Ok(union)
 }
 
 /// The type that the columns at `index` are converted to, if they are not left as they are.
@@ -73,7 +46,7 @@ fn target(union: &Union, index: usize) -> Option<DataType> {
 }
 
 /// The literal of unknown type that a query has at `index`.
-fn literal(plan: &LogicalPlan, index: usize) -> Option<&Expr> {
+pub(super) fn literal(plan: &LogicalPlan, index: usize) -> Option<&Expr> {
     let LogicalPlan::Projection(projection) = plan else { return None };
     let mut expr = projection.expr.get(index)?;
     while let Expr::Alias(alias) = expr {
