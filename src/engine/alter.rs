@@ -1,6 +1,7 @@
 //! DROP and ALTER.
 
 use super::define::Defining;
+use super::maintain::no_column;
 use super::scope::Scope;
 use super::session::Session;
 use crate::catalog::{Catalog, Change, Object};
@@ -48,7 +49,7 @@ impl Session {
         Ok(Defining { changes: vec![change], notices, ..Defining::default() })
     }
 
-    /// ALTER … RENAME and SET SCHEMA.
+    /// ALTER …
     pub(super) fn alter(&self, alter: &Alter) -> Result<Defining> {
         let scope = self.scope();
         let catalog = &scope.catalog;
@@ -78,6 +79,10 @@ impl Session {
                 catalog.rename(object, to, object.name(), rename_relation)?
             }
             AlterAction::RenameColumn { from, to } => self.rename_column(object, from, to)?,
+            AlterAction::AddPrimaryKey { name, columns } => {
+                add_primary_key(catalog, object, name.as_deref(), columns)
+                    .map_err(|error| error.or_at(Some(alter.name.position)))?
+            }
         };
         Ok(Defining::one(change))
     }
@@ -94,6 +99,46 @@ impl Session {
         };
         catalog.rename_column(object, from, to, rewrite, |text| rename_in_expr(text, from, to))
     }
+}
+
+/// The change that gives a table a primary key; whether its rows allow it is looked at when it is made.
+fn add_primary_key(
+    catalog: &Catalog,
+    object: &Object,
+    name: Option<&str>,
+    columns: &[String],
+) -> Result<Change> {
+    let Object::Table(table) = object else {
+        let message = format!(
+            "ALTER action ADD CONSTRAINT cannot be performed on relation \"{}\"",
+            object.name()
+        );
+        return Err(Error::new(SqlState::WrongObjectType, message));
+    };
+    let mut table = table.clone();
+    let relation = table.name.name.clone();
+    let definition = &mut table.definition;
+    if !definition.primary_key.is_empty() {
+        let message = format!("multiple primary keys for table \"{relation}\" are not allowed");
+        return Err(Error::new(SqlState::InvalidTableDefinition, message));
+    }
+    for name in columns {
+        let index = definition.columns.iter().position(|column| column.name == *name);
+        let index = index.ok_or_else(|| no_column(name, &relation))?;
+        definition.columns[index].not_null = true;
+        definition.primary_key.push(index);
+    }
+    let name = name.map_or_else(|| format!("{relation}_pkey"), str::to_owned);
+    if definition.checks.iter().any(|check| check.name == name) {
+        let message = format!("constraint \"{name}\" for relation \"{relation}\" already exists");
+        return Err(Error::new(SqlState::DuplicateObject, message));
+    }
+    definition.primary_key_name = Some(name);
+    if catalog.dependents(table.id).next().is_some() {
+        return Err(Error::unsupported("adding a primary key to a table that views read")
+            .hint("Drop the views, add the key, and create them again."));
+    }
+    Ok(Change::Update(vec![Object::Table(table)]))
 }
 
 /// The kind of the relation that a name means.

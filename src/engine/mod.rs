@@ -46,6 +46,7 @@ mod explain;
 mod follow;
 mod insert;
 mod keys;
+mod maintain;
 mod prepare;
 mod reading;
 mod rows;

@@ -230,6 +230,7 @@ impl Session {
             Statement::Update(update) => self.update(update, parsed, arguments).await,
             Statement::Delete(delete) => self.delete(delete, parsed, arguments).await,
             Statement::Truncate { tables, restart } => self.truncate(tables, *restart).await,
+            Statement::Maintain(maintain) => self.maintain(maintain),
             Statement::Copy(copy) => self.copy(copy, parsed).await,
             Statement::CreateSchema { .. }
             | Statement::CreateTable(_)

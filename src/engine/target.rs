@@ -9,6 +9,7 @@ use arrow::datatypes::{Field, FieldRef};
 use datafusion::catalog::TableProvider;
 
 use super::arguments::Arguments;
+use super::maintain::no_column;
 use super::reading::Providers;
 use super::response::Response;
 use super::rows::{Rows, numbered_schema};
@@ -16,7 +17,7 @@ use super::rules::Rules;
 use super::session::Session;
 use crate::catalog::Table;
 use crate::error::{Error, Result, SqlState};
-use crate::plan::write::{Known, Parts, STATEMENT, null};
+use crate::plan::write::{Known, Parts, STATEMENT, null, part_of};
 use crate::plan::{Planner, Select};
 use crate::sql::statement::{Assignment, Expr, Name, SelectItem};
 use crate::sql::{self, Parsed};
@@ -147,15 +148,9 @@ impl Target {
     pub(super) fn column(&self, name: &str, position: usize) -> Result<usize> {
         let columns = &self.table.definition.columns;
         columns.iter().position(|column| column.name == name).ok_or_else(|| {
-            Error::new(
-                SqlState::UndefinedColumn,
-                format!(
-                    "column \"{name}\" of relation \"{}\" does not exist",
-                    self.table.name.name
-                ),
-            )
-            .at(position)
-            .did_you_mean(name, columns.iter().map(|column| column.name.as_str()))
+            no_column(name, &self.table.name.name)
+                .at(position)
+                .did_you_mean(name, columns.iter().map(|column| column.name.as_str()))
         })
     }
 
@@ -234,7 +229,11 @@ impl Target {
                 .detail(format!("Column \"{name}\" is {what}."))
                 .at(assignment.position));
             }
-            let value = if default { self.default(column)? } else { assignment.value.clone() };
+            let value = match assignment.part {
+                _ if default => self.default(column)?,
+                Some((index, count)) => part_of(assignment.value.clone(), index, count),
+                None => assignment.value.clone(),
+            };
             assigned.push((column, value));
         }
         Ok(assigned)

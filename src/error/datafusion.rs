@@ -62,7 +62,16 @@ fn of_not_implemented(message: &str) -> Error {
         let message = format!("cannot cast type {} to {}", sql_name(from), sql_name(to));
         return Error::new(SqlState::CannotCoerce, message);
     }
+    let outer = "Nested identifiers are not yet supported for OuterReferenceColumn ";
+    if let Some(column) = message.strip_prefix(outer) {
+        return missing_relation(column.rsplit('.').next().unwrap_or(column).trim_matches('"'));
+    }
     Error::new(SqlState::FeatureNotSupported, message)
+}
+
+fn missing_relation(name: &str) -> Error {
+    let message = format!("missing FROM-clause entry for table \"{name}\"");
+    Error::new(SqlState::UndefinedTable, message)
 }
 
 /// The SQL name of an Arrow type that a message names.
@@ -146,16 +155,18 @@ fn undefined(field: &Column, valid: &[Column]) -> Error {
             || relations().any(|known| known.table() == relation.table())
     };
     let error = match &field.relation {
+        None if relations().any(|relation| relation.table() == field.name) => {
+            return Error::unsupported(format!("the row of \"{}\" as a value", field.name))
+                .hint(format!("Name its columns, or write {}.*", field.name));
+        }
         None => Error::undefined_column(&field.name),
         Some(relation) if known(relation) => Error::new(
             SqlState::UndefinedColumn,
             format!("column {}.{} does not exist", relation.table(), field.name),
         ),
         Some(relation) => {
-            let message = format!("missing FROM-clause entry for table \"{}\"", relation.table());
             let names = relations().map(|known| known.table());
-            return Error::new(SqlState::UndefinedTable, message)
-                .did_you_mean(relation.table(), names);
+            return missing_relation(relation.table()).did_you_mean(relation.table(), names);
         }
     };
     let candidate = |column: &&Column| match (&field.relation, &column.relation) {

@@ -31,6 +31,7 @@ mod decorrelate;
 mod error;
 pub mod explain;
 mod expression;
+mod field;
 mod from;
 pub(crate) mod function;
 mod grouping_set;

@@ -34,6 +34,7 @@ use datafusion::sql::sqlparser::ast;
 
 use super::analyze::{PostgresCasts, TypeLiterals};
 use super::decorrelate::{decorrelate, refuse_outer_aggregates};
+use super::field::FieldPlanner;
 use super::from::FromPlanner;
 use super::lower::{Lowering, holds_subquery};
 use super::operator::OperatorPlanner;
@@ -274,8 +275,7 @@ impl Planner {
         let types = parameters.iter().map(|field| field.as_ref().map(unnamed));
         let mut context = PlannerContext::new().with_prepare_param_data_types(types.collect());
         let statement = ast::Statement::Query(Box::new(query));
-        let planner = SqlToRel::new(&provider);
-        let plan = planner
+        let plan = SqlToRel::new(&provider)
             .sql_statement_to_plan_with_context(statement, &mut context)
             .map_err(|error| error::located(error, text))?;
         recursion::check(&plan)?;
@@ -370,8 +370,8 @@ fn base_state() -> SessionState {
         ])
         .with_optimizer_rules(optimizer_rules())
         .with_physical_optimizer_rules(guarded_rule::physical_rules());
-    // The first planner that knows an expression plans it.
-    builder.expr_planners().get_or_insert_default().insert(0, Arc::new(OperatorPlanner));
+    let exprs = builder.expr_planners().get_or_insert_default();
+    exprs.splice(0..0, [Arc::new(OperatorPlanner) as _, Arc::new(FieldPlanner) as _]);
     let relations = builder.relation_planners().get_or_insert_default();
     relations.splice(0..0, [Arc::new(WindowPlanner) as _, Arc::new(FromPlanner) as _]);
     builder.scalar_functions().get_or_insert_default().extend(function::scalars());

@@ -168,6 +168,12 @@ fn and(left: Expr, right: Expr) -> Expr {
     }
 }
 
+/// One of the columns, of which there are `count`, of a query's only row.
+#[must_use]
+pub fn part_of(query: Expr, index: usize, count: usize) -> Expr {
+    syntax::part_of(query, index, count)
+}
+
 /// The expression NULL.
 #[must_use]
 pub fn null() -> Expr {

@@ -21,7 +21,9 @@ impl Coordinator {
         if let Some(error) = &self.broken {
             return Err(error.clone());
         }
+        let keyed = self.keyed(&definition)?;
         self.log_definition(&definition)?;
+        self.tables.extend(keyed);
         if let Some(catalog) = definition.catalog {
             self.catalog = catalog;
         }
@@ -35,6 +37,21 @@ impl Coordinator {
             self.views.insert(view, View::failed(error));
         }
         Ok(self.epoch)
+    }
+
+    /// The tables that get a primary key, with their rows.
+    fn keyed(&self, definition: &Definition) -> Result<Vec<(ObjectId, Table)>> {
+        let updated = definition.changes.iter().flat_map(|change| match change {
+            Change::Update(objects) => &objects[..],
+            Change::Create(_) | Change::Drop(_) => &[],
+        });
+        let keyed = updated.filter_map(|object| {
+            let Object::Table(table) = object else { return None };
+            let before = self.tables.get(&table.id)?;
+            let changed = before.primary_key != table.definition.primary_key;
+            changed.then(|| Ok((table.id, before.keyed(table)?)))
+        });
+        keyed.collect()
     }
 
     fn log_definition(&mut self, definition: &Definition) -> Result<()> {

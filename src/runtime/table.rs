@@ -101,6 +101,42 @@ impl Table {
         })
     }
 
+    /// The same rows under the primary key that the table gets.
+    ///
+    /// # Errors
+    /// 23502 for a null in it, 23505 for a key of several rows.
+    pub(super) fn keyed(&self, table: &catalog::Table) -> Result<Table> {
+        let mut keyed = Table::new(table)?;
+        keyed.version = self.version + 1;
+        let subject = keyed.key_subject.clone();
+        for delta in self.contents()? {
+            let rows = &delta.batch;
+            let null = keyed.primary_key.iter().find(|&&key| rows.column(key).null_count() > 0);
+            if let Some(&column) = null {
+                let column = keyed.schema.field(column).name();
+                let message = format!(
+                    "column \"{column}\" of relation \"{}\" contains null values",
+                    self.name
+                );
+                return Err(Error::new(SqlState::NotNullViolation, message).about(Subject {
+                    column: Some(column.clone()),
+                    constraint: None,
+                    ..subject
+                }));
+            }
+            let several = (0..delta.rows()).find(|&row| delta.weight(row) > 1);
+            if let Some(row) = several.or(keyed.known_key(rows)?) {
+                let name = subject.constraint.as_deref().unwrap_or(&self.name);
+                let message = format!("could not create unique index \"{name}\"");
+                return Err(Error::new(SqlState::UniqueViolation, message)
+                    .detail(format!("Key {} is duplicated.", keyed.key_text(rows, row)))
+                    .about(subject.clone()));
+            }
+            keyed.commit(&[delta])?;
+        }
+        Ok(keyed)
+    }
+
     /// The rows; buffers are shared.
     pub(super) fn contents(&self) -> Result<Vec<Delta>> {
         match &self.rows {
@@ -235,6 +271,10 @@ impl Table {
     }
 
     fn keys(&self, rows: &RecordBatch) -> Result<KeyBatch> {
+        // A row that was on its way when the table got its key.
+        if self.primary_key.iter().any(|&key| rows.column(key).null_count() > 0) {
+            return Err(serialization_failure());
+        }
         self.encoder.encode_batch(rows, &self.key)
     }
 
@@ -247,24 +287,22 @@ impl Table {
     }
 
     fn refuse_duplicates(&mut self, rows: &RecordBatch) -> Result<()> {
-        if let Some(&row) = self.probe(rows)?.probe.first() {
-            return Err(self.duplicate_key(rows, row as usize));
-        }
-        match Groups::new(&self.keys(rows)?).repeated() {
+        match self.known_key(rows)? {
             Some(row) => Err(self.duplicate_key(rows, row)),
             None => Ok(()),
         }
     }
 
+    /// A row whose key the table has, or one before it.
+    fn known_key(&mut self, rows: &RecordBatch) -> Result<Option<usize>> {
+        Ok(match self.probe(rows)?.probe.first() {
+            Some(&row) => Some(row as usize),
+            None => Groups::new(&self.keys(rows)?).repeated(),
+        })
+    }
+
     fn duplicate_key(&self, rows: &RecordBatch, row: usize) -> Error {
-        let names =
-            self.primary_key.iter().map(|&column| self.schema.field(column).name().as_str());
-        let values = self.primary_key.iter().map(|&column| display(rows.column(column), row));
-        let detail = format!(
-            "Key ({})=({}) already exists.",
-            names.collect::<Vec<_>>().join(", "),
-            values.collect::<Vec<_>>().join(", ")
-        );
+        let detail = format!("Key {} already exists.", self.key_text(rows, row));
         Error::new(
             SqlState::UniqueViolation,
             format!(
@@ -274,6 +312,16 @@ impl Table {
         )
         .detail(detail)
         .about(self.key_subject.clone())
+    }
+
+    /// A row's key, as `(a)=(1)`.
+    fn key_text(&self, rows: &RecordBatch, row: usize) -> String {
+        let names =
+            self.primary_key.iter().map(|&column| self.schema.field(column).name().as_str());
+        let values = self.primary_key.iter().map(|&column| display(rows.column(column), row));
+        let [names, values] =
+            [names.collect::<Vec<_>>().join(", "), values.collect::<Vec<_>>().join(", ")];
+        format!("({names})=({values})")
     }
 
     /// The first occurrence of each key that the table does not have.

@@ -1,8 +1,8 @@
 //! `DROP …` and `ALTER …`.
 
 use super::reader::Reader;
-use super::refuse;
 use super::statement::{Alter, AlterAction, Drop, Name, Statement};
+use super::{refuse, table};
 use crate::error::Result;
 use crate::types::definition::ObjectKind;
 
@@ -59,6 +59,8 @@ pub(super) fn alter(r: &mut Reader<'_>) -> Result<Statement> {
         AlterAction::RenameColumn { from, to: r.identifier()? }
     } else if kind != ObjectKind::Schema && r.take(&["set", "schema"]) {
         AlterAction::SetSchema(r.identifier()?)
+    } else if kind == ObjectKind::Table && r.at(&["add"]) {
+        add(r, at)?
     } else {
         return Err(refuse::alter(r, at));
     };
@@ -70,4 +72,23 @@ pub(super) fn alter(r: &mut Reader<'_>) -> Result<Statement> {
         ));
     }
     Ok(Statement::Alter(Alter { kind, if_exists, name, action }))
+}
+
+/// Reads `ADD [CONSTRAINT name] PRIMARY KEY (columns)`; `at` is where it begins.
+fn add(r: &mut Reader<'_>, at: usize) -> Result<AlterAction> {
+    let refused = refuse::alter(r, at);
+    r.expect(&["add"])?;
+    let name = if r.take(&["constraint"]) { Some(r.identifier()?) } else { None };
+    if !r.take(&["primary", "key"]) {
+        return Err(refused);
+    }
+    let given = r.parenthesized(Reader::identifier_at)?;
+    let mut columns: Vec<String> = Vec::with_capacity(given.len());
+    for (column, at) in given {
+        if columns.contains(&column) {
+            return Err(table::repeated_in_key(&column).at(at));
+        }
+        columns.push(column);
+    }
+    Ok(AlterAction::AddPrimaryKey { name, columns })
 }

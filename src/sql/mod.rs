@@ -13,6 +13,7 @@ mod dialect;
 mod explain;
 mod identity;
 mod insert;
+mod maintain;
 mod parse;
 pub mod position;
 mod reader;

@@ -12,7 +12,8 @@ use super::dialect::{MillstreamDialect, is};
 use super::reader::{self, Reader};
 use super::{Parsed, Positions, Statement};
 use super::{
-    alter, copy, create, cursor, explain, insert, refuse, setting, show, table, transaction, update,
+    alter, copy, create, cursor, explain, insert, maintain, refuse, setting, show, table,
+    transaction, update,
 };
 use crate::error::{Error, Result, SqlState};
 
@@ -154,6 +155,8 @@ pub(super) fn statement(r: &mut Reader<'_>) -> Result<Statement> {
         "update" => update::update(r, None),
         "delete" => update::delete(r, None),
         "truncate" => update::truncate(r),
+        "vacuum" => maintain::vacuum(r),
+        "analyze" => maintain::analyze(r),
         "copy" => copy::copy(r),
         "create" => create::create(r),
         "drop" => alter::drop(r),

@@ -13,7 +13,6 @@ use crate::error::{Error, Result, SqlState};
 
 /// Statements by their first word, with the nearest thing that works.
 const STATEMENTS: &[(&str, &str)] = &[
-    ("analyze", "There are no statistics to gather."),
     ("call", "There are no procedures."),
     ("checkpoint", "Acknowledged writes are durable at once."),
     ("cluster", ""),
@@ -31,7 +30,6 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("resume", ""),
     ("revoke", "Who may connect is set by the server's configuration."),
     ("security", ""),
-    ("vacuum", "State is compacted as it changes."),
 ];
 
 /// A statement that begins with an unknown word.

@@ -35,6 +35,8 @@ pub enum Statement {
         /// `RESTART IDENTITY`
         restart: bool,
     },
+    /// `VACUUM`, `ANALYZE`
+    Maintain(Maintain),
     /// `COPY`
     Copy(Box<Copy>),
     /// `CREATE SCHEMA`
@@ -223,6 +225,8 @@ pub struct Assignment {
     pub position: usize,
     /// The value; an unquoted identifier `default` stands for `DEFAULT`.
     pub value: Expr,
+    /// Where the value is a query assigned to several columns: which of its columns, and of how many.
+    pub part: Option<(usize, usize)>,
 }
 
 /// `UPDATE table [AS alias] SET … [FROM …] [WHERE …] [RETURNING …]`
@@ -259,6 +263,15 @@ pub struct Delete {
     pub filter: Option<Expr>,
     /// `RETURNING`
     pub returning: Option<Vec<SelectItem>>,
+}
+
+/// `VACUUM` and `ANALYZE`, which have nothing to do: state is compacted as it changes, without statistics.
+#[derive(Clone, Debug)]
+pub struct Maintain {
+    /// Whether it is `VACUUM`.
+    pub vacuum: bool,
+    /// The tables, with the columns named; none for all there are.
+    pub tables: Vec<(Name, Vec<String>)>,
 }
 
 /// `CREATE kind [IF NOT EXISTS] name …`
@@ -342,6 +355,13 @@ pub enum AlterAction {
     },
     /// `SET SCHEMA name`
     SetSchema(String),
+    /// `ADD [CONSTRAINT name] PRIMARY KEY (columns)`
+    AddPrimaryKey {
+        /// The constraint's name, if given.
+        name: Option<String>,
+        /// The columns.
+        columns: Vec<String>,
+    },
 }
 
 /// Modes of a transaction; what is `None` is the session's default.

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use super::reader::Reader;
 use super::statement::{Create, CreateTableAs, Name, Statement};
 use super::visit;
-use super::{identity, refuse, types};
+use super::{identity, maintain, refuse, types};
 use crate::error::{Error, Result, SqlState};
 use crate::types::definition::{
     Check, Column, ConflictPolicy, Retain, Sequence, TableDefinition, Watermark,
@@ -97,7 +97,7 @@ fn clauses(r: &mut Reader<'_>, table: &mut TableDefinition) -> Result<()> {
         } else if r.take(&["retain"]) {
             table.retain = Some(retain(r)?);
         } else if r.at(&["with"]) {
-            return Err(refuse::options(r, "a table"));
+            maintain::storage_parameters(r)?;
         } else if let Some(clause) = r.take_any(&["inherits", "partition", "tablespace", "using"]) {
             return Err(r.unsupported(&clause.to_uppercase(), at, ""));
         } else {
@@ -244,9 +244,7 @@ impl Elements {
         let mut seen = BTreeSet::new();
         for (column, at) in &columns {
             if !seen.insert(column) {
-                let message =
-                    format!("column \"{column}\" appears twice in primary key constraint");
-                return Err(Error::new(SqlState::DuplicateColumn, message).at(*at));
+                return Err(repeated_in_key(column).at(*at));
             }
         }
         self.key = Some((columns, name));
@@ -421,6 +419,12 @@ impl Elements {
             || !self.sequences.is_empty()
             || self.columns.iter().any(|column| column.default.is_some())
     }
+}
+
+/// `42701` for a column that a primary key names again.
+pub(super) fn repeated_in_key(column: &str) -> Error {
+    let message = format!("column \"{column}\" appears twice in primary key constraint");
+    Error::new(SqlState::DuplicateColumn, message)
 }
 
 /// Gives every check a name of its own, as Postgres does.

@@ -1,13 +1,14 @@
 //! `UPDATE`, `DELETE` and `TRUNCATE`.
 
-use datafusion::sql::sqlparser::ast::{Expr, TableWithJoins, With};
+use datafusion::sql::sqlparser::ast::{Expr, SelectItem, SetExpr, TableWithJoins, With};
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::insert::returning;
 use super::reader::Reader;
+use super::refuse;
 use super::statement::{Assignment, Delete, Name, Statement, Update};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, SqlState};
 use itertools::zip_eq;
 
 /// Reads `UPDATE table [AS alias] SET … [FROM …] [WHERE …] [RETURNING …]`.
@@ -81,22 +82,71 @@ pub(super) fn assignments(r: &mut Reader<'_>) -> Result<Vec<Assignment>> {
                 return Err(r.unsupported("assigning to a part of a column", at, ""));
             }
             r.expect_symbol(&Token::Eq)?;
-            return Ok(vec![Assignment { column, position, value: r.expr()? }]);
+            return Ok(vec![Assignment { column, position, value: r.expr()?, part: None }]);
         }
         let columns = r.parenthesized(Reader::identifier_at)?;
         r.expect_symbol(&Token::Eq)?;
-        r.take(&["row"]);
-        if super::dialect::is(r.peek_nth(1), &["select", "with", "values"]) {
-            let hint = "Assign one subquery to each column.";
-            return Err(r.unsupported("assigning a subquery to several columns", at, hint));
-        }
-        let values = r.parenthesized(Reader::expr)?;
-        if values.len() != columns.len() {
-            let message = "number of columns does not match number of values";
-            return Err(Error::syntax(message).at(at));
-        }
-        let assign = |((column, position), value)| Assignment { column, position, value };
+        let values = several(r, columns.len())?;
+        let assign =
+            |((column, position), (value, part))| Assignment { column, position, value, part };
         Ok(zip_eq(columns, values).map(assign).collect())
     })?;
     Ok(lists.into_iter().flatten().collect())
+}
+
+/// Reads the values of as many columns: `(x, y)`, `ROW(x, y)` or a query.
+fn several(r: &mut Reader<'_>, count: usize) -> Result<Vec<(Expr, Option<(usize, usize)>)>> {
+    let at = r.position();
+    let row = r.take(&["row"]);
+    let query = !row && super::dialect::is(r.peek_nth(1), &["select", "with", "values", "table"]);
+    let source =
+        "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression";
+    if *r.peek() != Token::LParen {
+        return Err(Error::new(SqlState::FeatureNotSupported, source).at(at));
+    }
+    let mismatch = || Error::syntax("number of columns does not match number of values").at(at);
+    if query {
+        r.expect_symbol(&Token::LParen)?;
+        let query = r.query()?;
+        refuse::query(r, &query)?;
+        r.expect_symbol(&Token::RParen)?;
+        match width(&query.body) {
+            Some(width) if width != count => return Err(mismatch()),
+            Some(_) => {}
+            None => {
+                let hint = "Name the query's columns.";
+                return Err(r.unsupported("assigning all columns of a query", at, hint));
+            }
+        }
+        let value = Expr::Subquery(query);
+        return Ok((0..count).map(|index| (value.clone(), Some((index, count)))).collect());
+    }
+    let mut first = None;
+    let values = r.parenthesized(|r| {
+        first.get_or_insert_with(|| r.position());
+        r.expr()
+    })?;
+    if !row && values.len() == 1 {
+        return Err(Error::new(SqlState::FeatureNotSupported, source).or_at(first));
+    }
+    if values.len() != count {
+        return Err(mismatch());
+    }
+    Ok(values.into_iter().map(|value| (value, None)).collect())
+}
+
+/// The number of columns of a query, as far as it says so.
+fn width(body: &SetExpr) -> Option<usize> {
+    let named = |item: &SelectItem| {
+        matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. })
+    };
+    match body {
+        SetExpr::Select(select) => {
+            select.projection.iter().all(named).then_some(select.projection.len())
+        }
+        SetExpr::Values(values) => values.rows.first().map(|row| row.content.len()),
+        SetExpr::Query(query) => width(&query.body),
+        SetExpr::SetOperation { left, .. } => width(left),
+        _ => None,
+    }
 }

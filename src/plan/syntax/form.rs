@@ -9,11 +9,13 @@
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, Cte, Expr, Ident, ObjectName, Query, SelectItem, SetExpr, TableAlias,
-    TableAliasColumnDef, TableFactor, TableWithJoins, Value, WildcardAdditionalOptions,
+    BinaryOperator, CaseWhen, Cte, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
+    ObjectName, Query, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor,
+    TableWithJoins, Value, WildcardAdditionalOptions,
 };
 
 use super::columns::select;
+use super::function_name::call;
 use super::{binary, row};
 use crate::error::{Error, Result};
 
@@ -63,6 +65,16 @@ pub(super) fn named_columns(cte: &mut Cte) {
     cte.alias.columns.clear();
     let inner = std::mem::replace(cte.query.as_mut(), select(vec![], vec![]));
     *cte.query = select(vec![star()], from(derived(inner, alias)));
+}
+
+/// `(SELECT 1) AS name`: a relation of one row without columns that have names.
+pub(super) fn one_row(name: &str) -> TableWithJoins {
+    let alias = TableAlias { explicit: true, name: Ident::new(name), columns: vec![], at: None };
+    let one = SelectItem::ExprWithAlias {
+        expr: Expr::value(Value::Number("1".to_owned(), false)),
+        alias: Ident::new(name),
+    };
+    from(derived(select(vec![one], vec![]), alias)).swap_remove(0)
 }
 
 fn derived(query: Query, alias: TableAlias) -> TableFactor {
@@ -115,6 +127,50 @@ pub(super) fn row_query(expr: &mut Expr) -> Result<()> {
     };
     *expr = found(&rows, equal, negated);
     Ok(())
+}
+
+/// Name of a call that stands for a column of a query's row; a user has no way to write it.
+const PART: &str = "part of a row";
+
+/// One of the columns, of which there are `count`, of a query's only row.
+pub(crate) fn part_of(query: Expr, index: usize, count: usize) -> Expr {
+    let number = |n: usize| Expr::value(Value::Number(n.to_string(), false));
+    call(PART, vec![query, number(index), number(count)])
+}
+
+/// A column of a query's row as a field of the query's only value, which is computed once for all of them.
+pub(super) fn row_part(expr: &mut Expr) {
+    let Some((query, index, count)) = part(expr) else { return };
+    let name = |text: String| Expr::value(Value::SingleQuotedString(text));
+    let rows = Rows { query: query.clone(), count };
+    let columns = rows.columns().into_iter().enumerate();
+    let fields = columns.flat_map(|(n, column)| [name(n.to_string()), column]).collect();
+    let row = rows.select(call("named_struct", fields));
+    *expr = call("get_field", vec![Expr::Subquery(Box::new(row)), name(index)]);
+}
+
+/// The query of which an expression is one of several columns.
+pub(super) fn part_query(expr: &Expr) -> Option<&Query> {
+    part(expr).filter(|(.., count)| *count > 1).map(|(query, ..)| query)
+}
+
+/// The query, which column it is, and of how many.
+fn part(expr: &Expr) -> Option<(&Query, String, usize)> {
+    let Expr::Function(function) = expr else { return None };
+    let FunctionArguments::List(list) = &function.args else { return None };
+    if function.name.to_string() != PART {
+        return None;
+    }
+    let args: Vec<&Expr> = list.args.iter().filter_map(argument).collect();
+    let [Expr::Subquery(query), index, count] = args[..] else { return None };
+    Some((query.as_ref(), index.to_string(), count.to_string().parse().ok()?))
+}
+
+fn argument(arg: &FunctionArg) -> Option<&Expr> {
+    match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    }
 }
 
 /// True if a row of the query is equal, else null if one might be, else false; or the negation of that.

@@ -36,6 +36,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 pub(crate) use column_name::{distinct, shown, visible};
+pub(crate) use form::part_of;
 pub(crate) use function_name::{Functions, assigned};
 pub(crate) use outer::relation_names;
 pub(crate) use table_function::LONG_SERIES;
@@ -58,6 +59,7 @@ pub(crate) fn rewrite(
     merge::rewrite(query, relations, positions)?;
     doubled::number(query, relations);
     outer::rewrite(query, positions)?;
+    repeated::number(query, functions, positions)?;
     finished(query.visit(&mut WalkMut(&mut Rewriter { functions, positions, raw: vec![] })))
 }
 
@@ -230,6 +232,7 @@ impl VisitorMut for Rewriter<'_> {
         if let Err(error) = form::row_query(expr) {
             return self.fail(error, expr);
         }
+        form::row_part(expr);
         if let Err(error) = array_query::rewrite(expr) {
             return self.fail(error, expr);
         }

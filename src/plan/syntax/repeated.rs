@@ -1,15 +1,19 @@
-//! Common table expressions of chance that are read several times: Postgres computes them once, DataFusion
-//! wherever they are read.
+//! What depends on chance: common table expressions that are read several times, which Postgres computes once,
+//! DataFusion wherever they are read; and subqueries written alike, which Postgres computes one by one,
+//! DataFusion once.
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, TableFactor, Visit, Visitor, With};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, Query, SelectItem, SetExpr, Spanned, TableFactor, Visit, VisitMut, Visitor,
+    VisitorMut, With,
+};
 
-use super::Functions;
 use super::columns::folded;
+use super::{Functions, form};
 use crate::error::{Error, Result};
 use crate::sql::Positions;
-use crate::sql::visit::{Walk, contains};
+use crate::sql::visit::{Walk, WalkMut, contains};
 
 /// Looks at the common table expressions of all queries.
 ///
@@ -38,9 +42,8 @@ impl Visitor for Search<'_> {
         let Some(With { cte_tables, .. }) = &query.with else { return ControlFlow::Continue(()) };
         let mut of_chance: Vec<String> = vec![];
         for cte in cte_tables {
-            let volatile = |expr: &Expr| matches!(expr, Expr::Function(call) if self.functions.is_volatile(&call.name));
             let mut reads = of_chance.iter().flat_map(|name| references(&cte.query, name));
-            if reads.next().is_none() && !contains(&cte.query, volatile) {
+            if reads.next().is_none() && !is_of_chance(&cte.query, self.functions) {
                 continue;
             }
             let name = folded(&cte.alias.name);
@@ -55,6 +58,70 @@ impl Visitor for Search<'_> {
             of_chance.push(name);
         }
         ControlFlow::Continue(())
+    }
+}
+
+fn is_of_chance(query: &Query, functions: &Functions<'_>) -> bool {
+    let volatile =
+        |expr: &Expr| matches!(expr, Expr::Function(call) if functions.is_volatile(&call.name));
+    contains(query, volatile)
+}
+
+/// Tells subqueries of chance that are written alike from each other.
+///
+/// # Errors
+/// `0A000` for one that cannot be.
+pub(super) fn number(
+    query: &mut Query,
+    functions: &Functions<'_>,
+    positions: &Positions,
+) -> Result<()> {
+    let mut numbers = Numbers { functions, positions, seen: vec![] };
+    super::finished(query.visit(&mut WalkMut(&mut numbers)))
+}
+
+struct Numbers<'a> {
+    functions: &'a Functions<'a>,
+    positions: &'a Positions,
+    /// Subqueries of chance.
+    seen: Vec<Query>,
+}
+
+impl VisitorMut for Numbers<'_> {
+    type Break = Error;
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        if let Some(query) = form::part_query(expr)
+            && is_of_chance(query, self.functions)
+        {
+            let what = "assigning a query that depends on chance to several columns";
+            let error = Error::unsupported(what).hint("Assign one subquery to each column.");
+            return ControlFlow::Break(error.or_at(self.positions.of_span(query.span())));
+        }
+        let Expr::Subquery(query) = expr else { return ControlFlow::Continue(()) };
+        if !is_of_chance(query, self.functions) {
+            return ControlFlow::Continue(());
+        }
+        let (known, number) = (self.seen.contains(query), self.seen.len());
+        self.seen.push(query.as_ref().clone());
+        if !known {
+            return ControlFlow::Continue(());
+        }
+        let plain = |item: &SelectItem| {
+            matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. })
+        };
+        match query.body.as_mut() {
+            SetExpr::Select(select) if select.projection.iter().all(plain) => {
+                select.from.push(form::one_row(&format!("__chance{number}")));
+                ControlFlow::Continue(())
+            }
+            _ => {
+                let what = "repeating a subquery that depends on chance";
+                let error =
+                    Error::unsupported(what).hint("Write one of them as SELECT column FROM ….");
+                ControlFlow::Break(error.or_at(self.positions.of_span(query.span())))
+            }
+        }
     }
 }
 

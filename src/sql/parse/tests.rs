@@ -87,7 +87,7 @@ fn what_we_do_not_do_is_refused_with_a_place_and_a_hint() {
         ("select a from t emit every interval '5 s'", 17),
         ("  merge into t using u on true when matched then delete", 3),
         ("grant select on t to u", 1),
-        ("vacuum", 1),
+        ("checkpoint", 1),
         ("subscribe to v", 1),
         ("copy t from '/tmp/x'", 13),
         ("copy t to program 'x'", 11),

@@ -23,6 +23,9 @@ impl Reader<'_> {
     fn syntax_error_at(&self, token: Option<&TokenWithSpan>) -> Error {
         match token {
             Some(token) => {
+                if let Some(gap) = self.gap(token) {
+                    return gap;
+                }
                 let near = slice(self.message, self.positions, std::slice::from_ref(token));
                 Error::syntax(format!("syntax error at or near \"{near}\""))
                     .or_at(self.positions.of(token.span.start))
@@ -34,6 +37,32 @@ impl Reader<'_> {
                 Error::syntax(format!("syntax error at or near \"{}\"", self.end.1)).at(self.end.0)
             }
         }
+    }
+
+    /// What begins with this token is Postgres' and not ours.
+    fn gap(&self, token: &TokenWithSpan) -> Option<Error> {
+        let index = self.index_of(token.span.start)?;
+        let solid = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
+        let next = self.tokens[index + 1..].iter().find(solid);
+        let (feature, hint) = if is(&token.token, &["exclude"])
+            && next.is_some_and(|next| is(&next.token, &["current", "group", "ties", "no"]))
+        {
+            ("EXCLUDE of a window frame", "Leave it out, and take the current row's value off.")
+        } else if is(&token.token, &["as"]) && self.ends_using(index) {
+            ("an alias of JOIN … USING", "Leave it out: the columns have their names without it.")
+        } else {
+            return None;
+        };
+        Some(self.unsupported(feature, self.positions.of(token.span.start)?, hint))
+    }
+
+    /// Whether the column list of a USING ends before the token at `index`.
+    fn ends_using(&self, index: usize) -> bool {
+        let mut before = self.tokens[..index].iter().rev().map(|token| &token.token);
+        let mut solid = || before.find(|token| !matches!(token, Token::Whitespace(_)));
+        solid() == Some(&Token::RParen)
+            && std::iter::from_fn(&mut solid).any(|token| *token == Token::LParen)
+            && solid().is_some_and(|token| is(token, &["using"]))
     }
 
     pub(super) fn translate(&self, error: &ParserError) -> Error {
