@@ -302,11 +302,10 @@ pub enum AggregateFunction {
     StddevPop,
 }
 
-impl NodeKind {
-    /// The inputs, left to right.
-    #[must_use]
-    pub fn inputs(&self) -> Vec<&Node> {
-        match self {
+/// The inputs of a node's kind, left to right, as a vector of references of its own kind.
+macro_rules! inputs_of {
+    ($kind:expr, $iter:ident) => {
+        match $kind {
             NodeKind::Scan { .. } | NodeKind::Constant { .. } => vec![],
             NodeKind::Filter { input, .. }
             | NodeKind::Project { input, .. }
@@ -319,35 +318,26 @@ impl NodeKind {
             | NodeKind::Recompute { input, .. }
             | NodeKind::AtMostOne { input, .. } => vec![input],
             NodeKind::Join { left, right, .. } => vec![left, right],
-            NodeKind::Union { inputs } => inputs.iter().collect(),
+            NodeKind::Union { inputs } => inputs.$iter().collect(),
         }
+    };
+}
+
+impl NodeKind {
+    /// The inputs, left to right.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<&Node> {
+        inputs_of!(self, iter)
     }
 
     /// The same over other inputs, which have the same columns.
     #[must_use]
     pub(crate) fn map_inputs(mut self, mut map: impl FnMut(Node) -> Node) -> NodeKind {
-        let mut replace = |input: &mut Node| {
+        let inputs: Vec<&mut Node> = inputs_of!(&mut self, iter_mut);
+        for input in inputs {
             let nothing = NodeKind::Union { inputs: vec![] };
             let empty = Node::new(nothing, Arc::clone(&input.schema));
             *input = map(std::mem::replace(input, empty));
-        };
-        match &mut self {
-            NodeKind::Scan { .. } | NodeKind::Constant { .. } => {}
-            NodeKind::Filter { input, .. }
-            | NodeKind::Project { input, .. }
-            | NodeKind::Hop { input, .. }
-            | NodeKind::Repeat { input }
-            | NodeKind::Unnest { input, .. }
-            | NodeKind::Aggregate { input, .. }
-            | NodeKind::Distinct { input }
-            | NodeKind::TopN { input, .. }
-            | NodeKind::Recompute { input, .. }
-            | NodeKind::AtMostOne { input, .. } => replace(input),
-            NodeKind::Join { left, right, .. } => {
-                replace(left);
-                replace(right);
-            }
-            NodeKind::Union { inputs } => inputs.iter_mut().for_each(replace),
         }
         self
     }
