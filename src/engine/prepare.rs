@@ -119,7 +119,11 @@ impl Session {
                 let values =
                     self.execute_values((name, &prepared), values, parsed, arguments).await?;
                 let arguments = Arguments::new(&prepared.params, values.columns())?;
-                Box::pin(self.run_with(&prepared.parsed, &arguments)).await
+                let response = Box::pin(self.run_with(&prepared.parsed, &arguments)).await?;
+                if let Response::Rows { schema, .. } = &response {
+                    prepared.check_columns(schema)?;
+                }
+                Ok(response)
             }
             Statement::Deallocate(Some(name)) => {
                 if !self.prepared.remove(name) {

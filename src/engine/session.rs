@@ -21,6 +21,7 @@ use super::statements::Statements;
 use super::system::{Announcements, SettingChanges};
 use crate::error::{Error, Result, SqlState};
 use crate::sql::{self, Parsed, Statement};
+use crate::types::pg_type;
 
 /// Who opens a session, and with which settings.
 #[derive(Clone, Debug)]
@@ -52,6 +53,30 @@ pub struct Prepared {
     pub params: Vec<FieldRef>,
     /// Columns of its result set, if it has one.
     pub schema: Option<SchemaRef>,
+}
+
+impl Prepared {
+    /// Whether a result set has the columns that clients were told.
+    ///
+    /// # Errors
+    /// `0A000` if what the statement reads has been replaced by something else.
+    pub fn check_columns(&self, columns: &SchemaRef) -> Result<()> {
+        let kind = |field: &FieldRef| (field.name().clone(), pg_type::oid_of_field(field));
+        let data = matches!(
+            self.parsed.statement,
+            Statement::Query(_)
+                | Statement::Insert(_)
+                | Statement::Update(_)
+                | Statement::Delete(_)
+        );
+        match self.schema.as_ref().filter(|_| data) {
+            Some(told) if !told.fields().iter().map(kind).eq(columns.fields().iter().map(kind)) => {
+                let message = "cached plan must not change result type";
+                Err(Error::new(SqlState::FeatureNotSupported, message))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// One client's session. Statements run one at a time.

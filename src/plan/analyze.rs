@@ -183,7 +183,7 @@ fn type_literals(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             conversion::common("ARRAY", call.args.iter_mut().collect(), schema)?;
             return Ok(Transformed::yes(Expr::ScalarFunction(call)));
         }
-        Expr::WindowFunction(call) => return typing::united_default(call, schema),
+        Expr::WindowFunction(call) => return typing::window_call(call, schema),
         Expr::Case(case) => {
             let case = typing::typed_conditions(case)?;
             check_case(&case, schema)?;

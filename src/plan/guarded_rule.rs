@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{NullEquality, Result};
-use datafusion::logical_expr::{Expr, Join, JoinType, LogicalPlan, Projection};
+use datafusion::logical_expr::{
+    Aggregate, Distinct, Expr, Join, JoinType, LogicalPlan, Projection,
+};
 use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
+use datafusion::optimizer::eliminate_join::EliminateJoin;
 use datafusion::optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
 use datafusion::optimizer::push_down_filter::PushDownFilter;
+use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
@@ -49,6 +53,47 @@ pub(crate) fn push_down_filter() -> Arc<dyn OptimizerRule + Send + Sync> {
 /// null key keep out of it: all keys would become like theirs, or theirs like all.
 pub(crate) fn eliminate_cross_join() -> Arc<dyn OptimizerRule + Send + Sync> {
     Arc::new(CrossJoins { rule: EliminateCrossJoin::new() })
+}
+
+/// DISTINCT as a grouping by all columns, always: DataFusion leaves it out over a grouping by the same columns, and
+/// takes `unnest` over one for such, though it repeats rows.
+#[derive(Debug)]
+struct GroupDistinct {
+    rule: ReplaceDistinctWithAggregate,
+}
+
+impl OptimizerRule for GroupDistinct {
+    fn name(&self) -> &str {
+        self.rule.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.rule.apply_order()
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        match plan {
+            LogicalPlan::Distinct(Distinct::All(input)) if !input.schema().fields().is_empty() => {
+                let columns = input.schema().columns().into_iter().map(Expr::Column).collect();
+                let grouped = Aggregate::try_new(input, columns, vec![])?;
+                Ok(Transformed::yes(LogicalPlan::Aggregate(grouped)))
+            }
+            other => self.rule.rewrite(other, config),
+        }
+    }
+}
+
+/// Joins left out for what their sides have once: not where something is unnested, see [`GroupDistinct`].
+fn eliminate_join() -> Arc<dyn OptimizerRule + Send + Sync> {
+    let leaves = |plan: &LogicalPlan| {
+        let unnests = |node: &LogicalPlan| Ok(matches!(node, LogicalPlan::Unnest(_)));
+        plan.exists(unnests).unwrap_or(true)
+    };
+    Arc::new(Guarded { rule: Arc::new(EliminateJoin::new()), leaves })
 }
 
 #[derive(Debug)]
@@ -103,7 +148,9 @@ fn hidden(plan: Arc<LogicalPlan>) -> Result<Arc<LogicalPlan>> {
 pub(crate) fn guarded(
     rules: Vec<Arc<dyn OptimizerRule + Send + Sync>>,
 ) -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    let ours = [equal_joins(), push_down_filter(), eliminate_cross_join()];
+    let distinct = Arc::new(GroupDistinct { rule: ReplaceDistinctWithAggregate::new() });
+    let ours =
+        [equal_joins(), push_down_filter(), eliminate_cross_join(), eliminate_join(), distinct];
     let replaced = |rule: Arc<dyn OptimizerRule + Send + Sync>| {
         ours.iter().find(|ours| ours.name() == rule.name()).map_or(rule, Arc::clone)
     };

@@ -7,10 +7,11 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ExprSchema, Result as DataFusionResult, ScalarValue};
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison, SetQuantifier};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction_owned};
 use datafusion::logical_expr::{
-    Aggregate, BinaryExpr, Distinct, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder,
-    Operator, Subquery, Union, binary_expr, lit, when,
+    Aggregate, BinaryExpr, Distinct, Expr, ExprSchemable, Filter, Limit, LogicalPlan,
+    LogicalPlanBuilder, Operator, Subquery, Union, binary_expr, lit, when,
 };
 
 use super::function::single_value;
@@ -20,21 +21,80 @@ use crate::error::Result;
 /// theirs. Uncorrelated ones too if `all`; DataFusion checks those where it runs them itself.
 pub(crate) fn single_values(plan: LogicalPlan, all: bool) -> Result<LogicalPlan> {
     let rewritten = plan.transform_down_with_subqueries(|node| {
-        node.map_expressions(|expr| {
-            expr.transform_down(|part| match part {
-                Expr::ScalarSubquery(subquery)
-                    if (all || !subquery.outer_ref_columns.is_empty())
-                        && !at_most_one_row(&subquery.subquery)
-                        || hides_null(&subquery.subquery) =>
-                {
-                    let subquery = checked(subquery)?;
-                    Ok(Transformed::yes(Expr::ScalarSubquery(subquery)))
-                }
-                other => Ok(Transformed::no(other)),
-            })
-        })
+        let names = NamePreserver::new(&node);
+        let node = node.map_expressions(|expr| {
+            let name = names.save(&expr);
+            let expr = expr.transform_down(|part| single_value_of(part, all))?;
+            Ok(expr.update_data(|expr| name.restore(expr)))
+        })?;
+        match node.transformed {
+            true => node.map_data(LogicalPlan::recompute_schema),
+            false => Ok(node),
+        }
     })?;
     Ok(rewritten.data)
+}
+
+fn single_value_of(expr: Expr, all: bool) -> DataFusionResult<Transformed<Expr>> {
+    match expr {
+        Expr::ScalarSubquery(subquery) => {
+            let correlated = !subquery.outer_ref_columns.is_empty();
+            let several = (all || correlated) && !at_most_one_row(&subquery.subquery);
+            if several || hides_null(&subquery.subquery) {
+                return Ok(Transformed::yes(Expr::ScalarSubquery(checked(subquery)?)));
+            }
+            renamed(subquery)?.map_data(|subquery| Ok(Expr::ScalarSubquery(subquery)))
+        }
+        Expr::InSubquery(InSubquery { expr, subquery, negated }) => renamed(subquery)?
+            .map_data(|subquery| Ok(Expr::InSubquery(InSubquery { expr, subquery, negated }))),
+        Expr::Exists(Exists { subquery, negated }) => {
+            renamed(subquery)?.map_data(|subquery| Ok(Expr::Exists(Exists { subquery, negated })))
+        }
+        Expr::SetComparison(SetComparison { expr, subquery, op, quantifier }) => renamed(subquery)?
+            .map_data(|subquery| {
+                Ok(Expr::SetComparison(SetComparison { expr, subquery, op, quantifier }))
+            }),
+        other => Ok(Transformed::no(other)),
+    }
+}
+
+/// What a subquery's column is called among ours.
+const VALUE: &str = "__single_value";
+
+/// A correlated subquery with columns of names of ours: the columns that it is joined by will stand beside them,
+/// and may be called like one.
+fn renamed(subquery: Subquery) -> DataFusionResult<Transformed<Subquery>> {
+    if subquery.outer_ref_columns.is_empty() {
+        return Ok(Transformed::no(subquery));
+    }
+    Ok(match renamed_columns(&subquery.subquery)? {
+        None => Transformed::no(subquery),
+        Some(plan) => Transformed::yes(Subquery { subquery: Arc::new(plan), ..subquery }),
+    })
+}
+
+/// A query under other names, if a projection gives it its own.
+fn renamed_columns(plan: &LogicalPlan) -> DataFusionResult<Option<LogicalPlan>> {
+    Ok(Some(match plan {
+        LogicalPlan::Projection(projection) => {
+            let ours = |expr: &Expr| expr.schema_name().to_string().starts_with(VALUE);
+            if projection.expr.iter().all(ours) {
+                return Ok(None);
+            }
+            let named = projection.expr.iter().enumerate();
+            let named = named.map(|(index, expr)| match index {
+                0 => expr.clone().unalias().alias(VALUE),
+                index => expr.clone().unalias().alias(format!("{VALUE}{index}")),
+            });
+            let input = LogicalPlanBuilder::from(Arc::clone(&projection.input));
+            input.project(named.collect::<Vec<_>>())?.build()?
+        }
+        LogicalPlan::Limit(limit) => {
+            let Some(input) = renamed_columns(&limit.input)? else { return Ok(None) };
+            LogicalPlan::Limit(Limit { input: Arc::new(input), ..limit.clone() })
+        }
+        _ => return Ok(None),
+    }))
 }
 
 /// Whether a scalar subquery may be null, for want of a row, though its column is not: DataFusion would take
@@ -77,10 +137,7 @@ fn at_most_one_row(plan: &LogicalPlan) -> bool {
 }
 
 fn checked(subquery: Subquery) -> DataFusionResult<Subquery> {
-    const VALUE: &str = "__single_value";
     let Subquery { subquery, outer_ref_columns, spans } = subquery;
-    // Expressions around are called by the column's name.
-    let name = subquery.schema().field(0).name().clone();
     // Sorting decides nothing about a single row, and would stand in the way of decorrelation.
     let mut plan = subquery.as_ref();
     while let LogicalPlan::Sort(sort) = plan
@@ -98,10 +155,8 @@ fn checked(subquery: Subquery) -> DataFusionResult<Subquery> {
         }
     };
     let value = single_value().call(vec![value]).alias(VALUE);
-    let plan = LogicalPlanBuilder::from(input)
-        .aggregate(Vec::<Expr>::new(), vec![value])?
-        .project(vec![datafusion::logical_expr::col(VALUE).alias(name)])?
-        .build()?;
+    let plan =
+        LogicalPlanBuilder::from(input).aggregate(Vec::<Expr>::new(), vec![value])?.build()?;
     Ok(Subquery { subquery: Arc::new(plan), outer_ref_columns, spans })
 }
 

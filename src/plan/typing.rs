@@ -6,11 +6,13 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::{Case, InList, Placeholder, ScalarFunction, WindowFunction};
-use datafusion::logical_expr::{Expr, ExprSchemable};
+use datafusion::logical_expr::{
+    Expr, ExprSchemable, WindowFrame, WindowFrameBound, WindowFrameUnits,
+};
 
 use super::analyze::UNDECLARED;
 use super::blank_padded::of_one_type;
-use super::function::{common_type, decimal_of, is_json, scalar};
+use super::function::{common_type, decimal_of, interval_order, is_json, scalar};
 use super::operator::{cast, field_sql_name, folded, sql_name, typed};
 use super::undefined::undefined_function;
 use crate::error::{Error, SqlState};
@@ -183,14 +185,20 @@ pub(super) fn united_call(call: ScalarFunction, schema: &DFSchema) -> Result<Exp
     Ok(Expr::ScalarFunction(ScalarFunction { func: call.func, args }))
 }
 
-/// `lag(value, offset, default)` with a value of the type that it has in common with the default: DataFusion
-/// would convert the default to the value's.
-pub(super) fn united_default(
+/// A call over a window whose types and order DataFusion takes as Postgres does.
+pub(super) fn window_call(
     mut call: Box<WindowFunction>,
     schema: &DFSchema,
 ) -> Result<Transformed<Expr>> {
+    let transformed = united_default(&mut call, schema)? | comparable_order(&mut call, schema)?;
+    let expr = Expr::WindowFunction(call);
+    Ok(if transformed { Transformed::yes(expr) } else { Transformed::no(expr) })
+}
+
+/// `lag(value, offset, default)` with a value of the type that it has in common with the default: DataFusion
+/// would convert the default to the value's.
+fn united_default(call: &mut WindowFunction, schema: &DFSchema) -> Result<bool> {
     let args = &mut call.params.args;
-    let mut transformed = false;
     if let [value, _, default] = args.as_mut_slice()
         && matches!(call.fun.name(), "lag" | "lead")
         && !unknown(default)
@@ -202,11 +210,53 @@ pub(super) fn united_default(
             && common != own
         {
             *value = cast(std::mem::take(value), Some(&own), &common);
-            transformed = true;
+            return Ok(true);
         }
     }
-    let expr = Expr::WindowFunction(call);
-    Ok(if transformed { Transformed::yes(expr) } else { Transformed::no(expr) })
+    Ok(false)
+}
+
+/// Intervals ordered by their lengths; and a frame of peers, where DataFusion has no ranges of a type, as the
+/// groups that these are.
+fn comparable_order(call: &mut WindowFunction, schema: &DFSchema) -> Result<bool> {
+    let (mut transformed, mut ranged) = (false, true);
+    let params = &mut call.params;
+    for sort in &mut params.order_by {
+        match sort.expr.get_type(schema)? {
+            DataType::Interval(_) => {
+                sort.expr = interval_order(std::mem::take(&mut sort.expr));
+                transformed = true;
+            }
+            DataType::Binary | DataType::FixedSizeBinary(_) | DataType::Struct(_) => ranged = false,
+            _ => {}
+        }
+    }
+    let frame = &mut params.window_frame;
+    let peers = |bound: &WindowFrameBound| match bound {
+        WindowFrameBound::CurrentRow => true,
+        WindowFrameBound::Preceding(distance) | WindowFrameBound::Following(distance) => {
+            distance.is_null()
+        }
+    };
+    if !ranged
+        && frame.units == WindowFrameUnits::Range
+        && peers(&frame.start_bound)
+        && peers(&frame.end_bound)
+    {
+        let bound = |bound: &WindowFrameBound| match bound {
+            WindowFrameBound::CurrentRow => WindowFrameBound::CurrentRow,
+            WindowFrameBound::Preceding(_) => {
+                WindowFrameBound::Preceding(ScalarValue::UInt64(None))
+            }
+            WindowFrameBound::Following(_) => {
+                WindowFrameBound::Following(ScalarValue::UInt64(None))
+            }
+        };
+        let (start, end) = (bound(&frame.start_bound), bound(&frame.end_bound));
+        *frame = WindowFrame::new_bounds(WindowFrameUnits::Groups, start, end);
+        transformed = true;
+    }
+    Ok(transformed)
 }
 
 /// `CASE` with results of one type. The ELSE counts first, as in Postgres.

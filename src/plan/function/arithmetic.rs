@@ -150,7 +150,7 @@ fn result_type(op: ArithmeticOp, left: &DataType, right: &DataType) -> Result<Da
 /// Overflow and division errors in Postgres' words.
 fn out_of_range(error: datafusion::error::DataFusionError, result: &DataType) -> Error {
     let error = Error::from(error);
-    if error.state() != SqlState::NumericValueOutOfRange {
+    if error.state() != SqlState::NumericValueOutOfRange || error.message() == UNDERFLOW {
         return error;
     }
     let (state, message) = match result {
@@ -253,7 +253,9 @@ fn negated(operand: &ArrayRef) -> Result<ArrayRef> {
     Ok(numeric::neg(operand)?)
 }
 
-/// Division of a float by zero, and results that became infinite.
+const UNDERFLOW: &str = "value out of range: underflow";
+
+/// Division of a float by zero, and results that became infinite or, of products and quotients, zero.
 fn check_floats(
     op: ArithmeticOp,
     left: &ColumnarValue,
@@ -265,9 +267,14 @@ fn check_floats(
         ColumnarValue::Scalar(_) => 1,
     };
     let computed = computed.to_array(rows)?;
+    let scales = matches!(op, ArithmeticOp::Multiply | ArithmeticOp::Divide);
     let suspicious = match computed.data_type() {
-        DataType::Float32 => has_non_finite(computed.as_primitive::<Float32Type>(), f32::is_finite),
-        _ => has_non_finite(computed.as_primitive::<Float64Type>(), f64::is_finite),
+        DataType::Float32 => any(computed.as_primitive::<Float32Type>(), |value| {
+            !value.is_finite() || scales && value == 0.0
+        }),
+        _ => any(computed.as_primitive::<Float64Type>(), |value| {
+            !value.is_finite() || scales && value == 0.0
+        }),
     };
     if !suspicious {
         return Ok(());
@@ -289,15 +296,15 @@ fn check_floats(
         if value.is_infinite() && left.is_finite() && right.is_finite() {
             return Err(ArrowError::ArithmeticOverflow(String::new()).into());
         }
+        if scales && value == 0.0 && left != 0.0 && right != 0.0 && right.is_finite() {
+            return Err(Error::new(SqlState::NumericValueOutOfRange, UNDERFLOW).into());
+        }
     }
     Ok(())
 }
 
-fn has_non_finite<T: ArrowPrimitiveType>(
-    array: &PrimitiveArray<T>,
-    finite: impl Fn(T::Native) -> bool,
-) -> bool {
-    array.values().iter().any(|&value| !finite(value))
+fn any<T: ArrowPrimitiveType>(array: &PrimitiveArray<T>, is: impl Fn(T::Native) -> bool) -> bool {
+    array.values().iter().any(|&value| is(value))
 }
 
 const DAY_US: i64 = 86_400_000_000;

@@ -4,6 +4,7 @@ mod arithmetic;
 mod array;
 mod array_agg;
 mod assigned;
+mod by_row;
 mod cast;
 mod common_type;
 mod decimal;
@@ -131,5 +132,5 @@ pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
 
 /// Window functions that take the place of DataFusion's of the same name.
 pub(crate) fn windows() -> Vec<Arc<WindowUDF>> {
-    rank::all()
+    [rank::all(), by_row::all()].concat()
 }

@@ -7,7 +7,6 @@ use arrow::array::ArrayRef;
 use arrow::compute::{SortOptions, cast};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue};
-use datafusion::functions_window::ntile::ntile_udwf;
 use datafusion::functions_window::rank::{dense_rank_udwf, rank_udwf};
 use datafusion::functions_window::row_number::row_number_udwf;
 use datafusion::logical_expr::function::{PartitionEvaluatorArgs, WindowUDFFieldArgs};
@@ -16,13 +15,15 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_expr::PhysicalExpr;
 
+use super::by_row;
+
 /// `row_number`, `rank`, `dense_rank` and `ntile`.
 pub(super) fn all() -> Vec<Arc<WindowUDF>> {
     let functions = [
         (row_number_udwf(), DataType::Int64),
         (rank_udwf(), DataType::Int64),
         (dense_rank_udwf(), DataType::Int64),
-        (ntile_udwf(), DataType::Int32),
+        (by_row::ntile(), DataType::Int32),
     ];
     functions.map(|(inner, to)| Arc::new(WindowUDF::new_from_impl(Rank { inner, to }))).into()
 }
@@ -52,7 +53,9 @@ impl WindowUDFImpl for Rank {
     }
 
     fn field(&self, args: WindowUDFFieldArgs<'_>) -> Result<FieldRef> {
-        Ok(Arc::new(Field::new(args.name(), self.to.clone(), false)))
+        let name = args.name().to_owned();
+        let nullable = self.inner.field(args)?.is_nullable();
+        Ok(Arc::new(Field::new(name, self.to.clone(), nullable)))
     }
 
     fn sort_options(&self) -> Option<SortOptions> {

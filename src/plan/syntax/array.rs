@@ -8,6 +8,8 @@ use crate::error::{Error, Result};
 /// The functions that compare a value with each element: for `= ANY` and so on.
 const ANY: &str = "compare_any";
 const ALL: &str = "compare_all";
+/// The function that makes an array of its arguments.
+const ARRAY: &str = "make_array";
 
 /// `t.a[1]` is an element of the column `a` of `t`: a field of a column is written `(t).a`.
 pub(super) fn qualify_root(expr: &mut Expr) {
@@ -33,6 +35,10 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
         }
         Expr::Array(Array { elem, .. }) if elem.iter().any(is_array) => {
             return Err(more_dimensions());
+        }
+        // DataFusion plans the elements of a literal apart from the query around.
+        Expr::Array(Array { elem, .. }) if !elem.is_empty() => {
+            *expr = call(ARRAY, std::mem::take(elem));
         }
         Expr::AnyOp { left, compare_op, right, .. } => {
             if let Some(compared) = compared(left, compare_op, right, true)? {
@@ -62,7 +68,11 @@ fn more_dimensions() -> Error {
 }
 
 fn is_array(expr: &Expr) -> bool {
-    matches!(expr, Expr::Array(_))
+    match expr {
+        Expr::Array(_) => true,
+        Expr::Function(function) => function.name.to_string() == ARRAY,
+        _ => false,
+    }
 }
 
 fn subscripted(array: Expr, subscript: &Subscript) -> Result<Expr> {

@@ -94,7 +94,10 @@ impl<'a> Names<'a> {
                         SelectItem::QualifiedWildcard(
                             SelectItemQualifiedWildcardKind::ObjectName(name),
                             _,
-                        ) => output.extend(self.qualified(&select.from, name)?),
+                        ) => {
+                            let columns = self.qualified(&select.from, name)?.into_iter();
+                            output.extend(columns.map(|column| (column.name, column.kind)));
+                        }
                         _ => return None,
                     }
                 }
@@ -105,7 +108,11 @@ impl<'a> Names<'a> {
     }
 
     /// The columns of the relation that `name.*` means.
-    fn qualified(&self, from: &[TableWithJoins], name: &ObjectName) -> Option<Vec<Named>> {
+    pub(super) fn qualified(
+        &self,
+        from: &[TableWithJoins],
+        name: &ObjectName,
+    ) -> Option<Vec<Column>> {
         let wanted = name.0.last()?.as_ident().map(folded)?;
         let factors = from.iter().flat_map(|from| {
             std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation))
@@ -117,16 +124,14 @@ impl<'a> Names<'a> {
                 _ => None,
             });
             if of.as_ref() == Some(&wanted) {
-                return Some(
-                    columns.into_iter().map(|column| (column.name, column.kind)).collect(),
-                );
+                return Some(columns);
             }
         }
         None
     }
 
     /// The columns of a FROM clause as `*` shows them.
-    fn from(&self, from: &[TableWithJoins]) -> Option<Vec<Column>> {
+    pub(super) fn from(&self, from: &[TableWithJoins]) -> Option<Vec<Column>> {
         let mut columns = vec![];
         for from in from {
             columns.extend(self.joined(from)?);

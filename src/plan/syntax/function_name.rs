@@ -177,6 +177,16 @@ impl Functions<'_> {
         if !aggregate && function.filter.is_some() && function.over.is_none() {
             return wrong(format!("FILTER specified, but {name} is not an aggregate function"));
         }
+        let windows = self.state.window_functions();
+        if !aggregate && function.over.is_some() && !windows.contains_key(name) {
+            return wrong(format!(
+                "OVER specified, but {name} is not a window function nor an aggregate function"
+            ));
+        }
+        if !aggregate && function.over.is_some() && function.filter.is_some() {
+            let message = "FILTER is not implemented for non-aggregate window functions";
+            return Err(Error::new(SqlState::FeatureNotSupported, message));
+        }
         check_count(name, list)
     }
 }

@@ -246,15 +246,19 @@ fn using_name(name: &ObjectName) -> Option<String> {
     name.0.last().and_then(|part| part.as_ident()).map(folded)
 }
 
-/// `*` as the columns that it stands for; a merged column under its name.
-fn expanded(item: SelectItem, columns: &[Column]) -> Vec<SelectItem> {
-    let shown = |column: &Column| match &column.value {
+/// A column as `*` shows it; a merged one under its name.
+pub(super) fn shown(column: &Column) -> SelectItem {
+    match &column.value {
         Expr::CompoundIdentifier(_) => SelectItem::UnnamedExpr(column.value.clone()),
         value => SelectItem::ExprWithAlias {
             expr: value.clone(),
             alias: Ident::with_quote('"', &column.name),
         },
-    };
+    }
+}
+
+/// `*` as the columns that it stands for.
+fn expanded(item: SelectItem, columns: &[Column]) -> Vec<SelectItem> {
     match &item {
         SelectItem::Wildcard(_) => columns.iter().map(shown).collect(),
         SelectItem::UnnamedExpr(Expr::Identifier(ident)) => {

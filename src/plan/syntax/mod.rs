@@ -15,7 +15,9 @@ mod grouping;
 mod interval;
 mod label;
 mod merge;
+mod order;
 mod outer;
+mod place;
 mod quantified;
 mod repeated;
 mod row;
@@ -24,6 +26,7 @@ mod special;
 mod special_aggregate;
 mod table_function;
 mod values;
+mod wildcard;
 mod window_name;
 
 use std::ops::ControlFlow;
@@ -41,11 +44,12 @@ pub(crate) use function_name::{Functions, assigned};
 pub(crate) use outer::relation_names;
 pub(crate) use table_function::LONG_SERIES;
 
+use self::place::Places;
 use super::function::WITH_TIES;
 use super::relation::Relations;
-use crate::error::{Error, Result, SqlState};
+use crate::error::{Error, Result};
 use crate::sql::Positions;
-use crate::sql::visit::{WalkMut, own_expr};
+use crate::sql::visit::WalkMut;
 
 /// `query` as DataFusion is to plan it.
 pub(crate) fn rewrite(
@@ -57,6 +61,8 @@ pub(crate) fn rewrite(
     repeated::refuse(query, functions, positions)?;
     doubled::refuse(query, relations, positions)?;
     merge::rewrite(query, relations, positions)?;
+    wildcard::expand(query, relations);
+    order::rewrite(query, relations, positions)?;
     doubled::number(query, relations);
     outer::rewrite(query, positions)?;
     repeated::number(query, functions, positions)?;
@@ -92,6 +98,10 @@ impl Rewriter<'_> {
         ControlFlow::Break(error.or_at(self.positions.of_span(at.span())))
     }
 
+    fn places(&self) -> Places<'_> {
+        Places { functions: self.functions, positions: self.positions }
+    }
+
     /// Whether DataFusion itself reads the numbers right in `expr`.
     fn keeps_numbers_bare(&self, expr: &Expr) -> bool {
         match expr {
@@ -106,6 +116,11 @@ impl VisitorMut for Rewriter<'_> {
     type Break = Error;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        if let SetExpr::Values(values) = query.body.as_ref()
+            && let Err(error) = self.places().check_values(values)
+        {
+            return ControlFlow::Break(error);
+        }
         values::type_columns(&mut query.body);
         form::table(&mut query.body);
         if let Some(With { recursive, cte_tables, .. }) = &mut query.with {
@@ -182,14 +197,8 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
-        let windowed = |expr: &Expr| matches!(expr, Expr::Function(call) if call.over.is_some());
-        if let Some(condition) = &select.selection
-            && let Some(Expr::Function(call)) = own_expr(condition, windowed)
-        {
-            let message = "window functions are not allowed in WHERE";
-            let error = Error::new(SqlState::WindowingError, message)
-                .hint("Compute it in a subquery and filter its rows, or use QUALIFY.");
-            return self.fail(error, &call.name);
+        if let Err(error) = self.places().check(select) {
+            return ControlFlow::Break(error);
         }
         if let Err(error) = window_name::expand(select, None, self.positions) {
             return ControlFlow::Break(error);
@@ -246,6 +255,12 @@ impl VisitorMut for Rewriter<'_> {
             if let Err(error) = frame::check(function, self.positions) {
                 return ControlFlow::Break(error);
             }
+            if let Err(error) = place::check_whole_row(function) {
+                return self.fail(error, &function.name);
+            }
+        }
+        if let Err(error) = place::check_conditional(expr) {
+            return self.fail(error, expr);
         }
         if let Expr::CompoundFieldAccess { access_chain, .. } = expr {
             access_chain.iter_mut().for_each(name_field);

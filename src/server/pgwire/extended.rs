@@ -180,6 +180,7 @@ impl Client {
         portal.state = State::Done { verb: None };
         match response {
             Response::Rows { schema, rows, verb, counted } => {
+                prepared.check_columns(&schema)?;
                 let binary = describe::binary(&portal.formats, schema.fields().len(), "result")?;
                 let rows = Box::new(Rows::new(schema, rows, binary, self.session.text_style()));
                 portal.state = State::Open { rows, verb, counted };

@@ -62,9 +62,7 @@ pub fn decode(values: &[Option<&str>], field: &Field, style: &Style) -> Result<A
             let array = PrimitiveArray::<TimestampMicrosecondType>::from_iter(values);
             to_precision(Arc::new(array.with_timezone(Arc::clone(zone))), field)
         }
-        DataType::Interval(_) => {
-            primitive::<IntervalMonthDayNanoType>(values, decode_time::interval)?
-        }
+        DataType::Interval(_) => primitive::<IntervalMonthDayNanoType>(values, super::interval)?,
         DataType::List(item) => decode_composite::list(values, item, field, style)?,
         DataType::Struct(fields) => decode_composite::record(values, fields, style)?,
         other => return Err(Error::unsupported(format!("reading values of type {other}"))),

@@ -6,6 +6,7 @@
 
 mod decode;
 mod decode_composite;
+mod decode_interval;
 mod decode_loose;
 mod decode_time;
 mod encode;
@@ -16,6 +17,7 @@ mod json;
 mod timezone;
 
 pub use decode::{decode, decode_numeric, precision, to_precision};
+pub use decode_interval::{IntervalField, IntervalRange};
 pub use encode::{canonical, each, encode, is_bare_numeric};
 pub use timezone::Timezone;
 
@@ -27,9 +29,17 @@ use crate::error::Result;
 /// Reads an interval.
 ///
 /// # Errors
-/// `22007` if the text is none.
+/// `22007` if the text is none, `22015` if it does not fit.
 pub fn interval(text: &str) -> Result<IntervalMonthDayNano> {
-    decode_time::interval(text)
+    decode_interval::interval(text, None)
+}
+
+/// Reads an interval of some fields only.
+///
+/// # Errors
+/// As [`interval`].
+pub fn interval_of(text: &str, range: Option<IntervalRange>) -> Result<IntervalMonthDayNano> {
+    decode_interval::interval(text, range)
 }
 
 /// How values are written, as the session's settings say.
