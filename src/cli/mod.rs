@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::engine::STACK_BYTES;
 use crate::error::Result;
 use arguments::{Arguments, Command};
 use report::report;
@@ -38,7 +39,10 @@ pub fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<ExitCode> {
     settings::check_environment(std::env::vars().map(|(name, _)| name))?;
     let file = settings::file(arguments.config.as_deref())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_stack_size(STACK_BYTES)
+        .enable_all()
+        .build()?;
     match arguments.command {
         Command::Serve(given) => {
             let settings = given.or(file);

@@ -83,6 +83,7 @@ use crate::types::{Delta, Epoch};
 
 pub use cancel::CancelToken;
 pub use response::{CopyChunk, Notice, Response, RowStream, TransactionStatus};
+pub use running::STACK_BYTES;
 pub use session::{Prepared, Session, SessionOptions};
 pub use settings::Settings;
 use shared::Shared;

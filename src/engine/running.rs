@@ -20,6 +20,10 @@ pub(super) struct Running {
     stop: Stop,
 }
 
+/// Stack of threads that plan or run statements: what is taken of it is used. A chain of a thousand operators
+/// or set operations is a tree as deep, which DataFusion walks by recursion.
+pub const STACK_BYTES: usize = 64 << 20;
+
 /// Most queries that compute at once; more wait. Those whose clients are slow to take rows do not count.
 const COMPUTING_MAX: usize = 32;
 
@@ -30,6 +34,7 @@ fn computing() -> Handle {
     let build = || {
         let mut threads = Builder::new_multi_thread();
         threads.worker_threads(COMPUTING_MAX).thread_name("millstream-query").enable_time();
+        threads.thread_stack_size(STACK_BYTES);
         threads.build().ok()
     };
     let threads = COMPUTING.get_or_init(build);

@@ -223,6 +223,13 @@ fn of_plan(message: &str) -> Error {
     if let Some(error) = function_mismatch(&message).or_else(|| reworded(&message)) {
         return error;
     }
+    if message.starts_with("WITH query name") && message.contains("more than once") {
+        return Error::new(SqlState::DuplicateAlias, message);
+    }
+    if let Some(relation) = message.strip_prefix("Invalid qualifier ") {
+        let message = format!("missing FROM-clause entry for table \"{}\"", relation.trim());
+        return Error::new(SqlState::UndefinedTable, message);
+    }
     if message.contains("one column") {
         return Error::syntax("subquery must return only one column");
     }

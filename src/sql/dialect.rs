@@ -43,13 +43,18 @@ impl Dialect for MillstreamDialect {
         allow_extract_custom allow_extract_single_quotes supports_create_index_with_clause
         supports_explain_with_utility_options supports_listen_notify supports_factorial_operator
         supports_bitwise_shift_operators supports_comment_on supports_load_extension
-        supports_named_fn_args_with_colon_operator supports_named_fn_args_with_expr_name
-        supports_empty_projections supports_nested_comments supports_string_escape_constant
+        supports_named_fn_args_with_colon_operator supports_empty_projections supports_nested_comments supports_string_escape_constant
         supports_numeric_literal_underscores supports_array_typedef_with_brackets
         supports_geometric_types supports_set_names supports_alter_column_type_using
         supports_notnull_operator supports_interval_options supports_insert_table_alias
         supports_create_table_like_parenthesized supports_select_wildcard_with_alias
         supports_comma_separated_trim supports_xml_expressions
+    }
+
+    /// Arguments are named by identifiers. Otherwise every argument would be read twice, once for a name, and what
+    /// is within it four times, and so on.
+    fn supports_named_fn_args_with_expr_name(&self) -> bool {
+        false
     }
 
     /// `STRUCT<a int>` as a type.
@@ -124,6 +129,9 @@ impl Dialect for MillstreamDialect {
         self.operators.set(operators);
         if operators.is_multiple_of(CHAIN_MAX) && left_depth(expr) > CHAIN_MAX / 2 {
             return Some(Err(ParserError::RecursionLimitExceeded));
+        }
+        if let Some(compared) = with_values(parser, expr) {
+            return Some(compared);
         }
         use Keyword::{DISTINCT, FROM, IS, NOT};
         let [first, second, third] = parser.peek_tokens_ref::<3>();
@@ -224,6 +232,35 @@ fn left_depth(mut expr: &Expr) -> usize {
         };
     }
     0
+}
+
+/// `= ANY (VALUES …)` and its kin: the parser takes VALUES for a function there.
+fn with_values(parser: &mut Parser<'_>, expr: &Expr) -> Option<Result<Expr, ParserError>> {
+    let [op, quantifier, open, values] = parser.peek_tokens_ref::<4>();
+    let compare_op = match op.token {
+        Token::Eq => BinaryOperator::Eq,
+        Token::Neq => BinaryOperator::NotEq,
+        Token::Lt => BinaryOperator::Lt,
+        Token::LtEq => BinaryOperator::LtEq,
+        Token::Gt => BinaryOperator::Gt,
+        Token::GtEq => BinaryOperator::GtEq,
+        _ => return None,
+    };
+    let all = is(&quantifier.token, &["all"]);
+    let quantified = all || is(&quantifier.token, &["any", "some"]);
+    if !quantified || open.token != Token::LParen || !is(&values.token, &["values"]) {
+        return None;
+    }
+    (0..3).for_each(|_| parser.advance_token());
+    let right = parser.parse_query().and_then(|query| {
+        parser.expect_token(&Token::RParen)?;
+        Ok(Box::new(Expr::Subquery(query)))
+    });
+    let left = Box::new(expr.clone());
+    Some(right.map(|right| match all {
+        true => Expr::AllOp { left, compare_op, right },
+        false => Expr::AnyOp { left, compare_op, right, is_some: false },
+    }))
 }
 
 /// Whether the next token is the first or a named argument of a window function.

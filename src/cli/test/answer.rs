@@ -95,8 +95,15 @@ impl Answer {
             }
             _ => return false,
         };
+        // A column of `R` may be one of integers here.
+        let letters: Vec<char> = types.chars().collect();
+        let kind = |(column, kind): (usize, &Kind)| match letters.get(column) {
+            Some('R') if *kind == Kind::Text => Kind::Fraction,
+            _ => *kind,
+        };
+        let kinds: Vec<Kind> = self.kinds.iter().enumerate().map(kind).collect();
         let same_row = |wanted: &Vec<String>, actual: &Vec<String>| {
-            zip_eq(zip_eq(wanted, actual), &self.kinds)
+            zip_eq(zip_eq(wanted, actual), &kinds)
                 .all(|((wanted, actual), kind)| same(wanted, actual, *kind))
         };
         match sort {

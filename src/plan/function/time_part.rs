@@ -127,7 +127,7 @@ fn extracted(part: Part, times: &ArrayRef) -> Result<ArrayRef> {
         }
         DataType::Date32 => {
             let days = times.as_primitive::<Date32Type>();
-            days.unary(|day| part.of_timestamp(i64::from(day) * DAY_US) / by)
+            days.unary(|day| part.of_timestamp(i64::from(day).saturating_mul(DAY_US)) / by)
         }
         DataType::Time64(_) => {
             times.as_primitive::<Time64MicrosecondType>().unary(|time| part.of_day(time) / by)

@@ -1,4 +1,4 @@
-//! Distances of window frames that Postgres refuses: DataFusion takes some of them for something else.
+//! Window frames that Postgres refuses: DataFusion takes some of them for something else.
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, Interval, Spanned, UnaryOperator, Value, WindowFrame, WindowFrameBound,
@@ -12,12 +12,12 @@ use crate::types::text;
 /// Looks at the frame of a call's window.
 ///
 /// # Errors
-/// `22004` and `22013` for a distance that is null or negative.
+/// `42P20` for bounds that make no frame, `22004` and `22013` for a distance that is null or negative.
 pub(super) fn check(function: &Function, positions: &Positions) -> Result<()> {
-    let Some(WindowType::WindowSpec(WindowSpec { window_frame: Some(frame), .. })) = &function.over
-    else {
-        return Ok(());
-    };
+    let Some(WindowType::WindowSpec(window)) = &function.over else { return Ok(()) };
+    let Some(frame) = &window.window_frame else { return Ok(()) };
+    check_bounds(window, frame)
+        .map_err(|error| error.or_at(positions.of_span(function.name.span())))?;
     let WindowFrame { units, start_bound, end_bound } = frame;
     let bounds = [("starting", Some(start_bound)), ("ending", end_bound.as_ref())];
     for (side, bound) in bounds {
@@ -48,6 +48,37 @@ pub(super) fn check(function: &Function, positions: &Positions) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Bounds in an order that no row can have, and orders that a frame needs.
+fn check_bounds(window: &WindowSpec, frame: &WindowFrame) -> Result<()> {
+    use WindowFrameBound::{CurrentRow, Following, Preceding};
+    let end = frame.end_bound.as_ref().unwrap_or(&CurrentRow);
+    let distance =
+        |bound: &WindowFrameBound| matches!(bound, Preceding(Some(_)) | Following(Some(_)));
+    let message = match (&frame.start_bound, end) {
+        (Following(None), _) => "frame start cannot be UNBOUNDED FOLLOWING",
+        (_, Preceding(None)) => "frame end cannot be UNBOUNDED PRECEDING",
+        (CurrentRow, Preceding(_)) => "frame starting from current row cannot have preceding rows",
+        (Following(_), CurrentRow) if frame.end_bound.is_none() => {
+            "frame starting from following row cannot end with current row"
+        }
+        (Following(_), CurrentRow | Preceding(_)) => {
+            "frame starting from following row cannot have preceding rows"
+        }
+        (start, end)
+            if frame.units == WindowFrameUnits::Range
+                && (distance(start) || distance(end))
+                && window.order_by.len() != 1 =>
+        {
+            "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column"
+        }
+        _ if frame.units == WindowFrameUnits::Groups && window.order_by.is_empty() => {
+            "GROUPS mode requires an ORDER BY clause"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::new(SqlState::WindowingError, message))
 }
 
 /// Whether a constant distance is less than zero.
