@@ -20,11 +20,27 @@ use crate::error::Result;
 /// Scalar subqueries that might return several rows, checked: their value is `single_value` of
 /// theirs. Uncorrelated ones too if `all`; DataFusion checks those where it runs them itself.
 pub(crate) fn single_values(plan: LogicalPlan, all: bool) -> Result<LogicalPlan> {
+    in_expressions(plan, &|part| {
+        let Expr::ScalarSubquery(subquery) = part else { return Ok(Transformed::no(part)) };
+        let correlated = !subquery.outer_ref_columns.is_empty();
+        let several = (all || correlated) && !at_most_one_row(&subquery.subquery);
+        match several || hides_null(&subquery.subquery) {
+            true => Ok(Transformed::yes(Expr::ScalarSubquery(checked(subquery)?))),
+            false => Ok(Transformed::no(Expr::ScalarSubquery(subquery))),
+        }
+    })
+}
+
+/// Applies `each` to every part of every expression of the plan, from the root down; columns keep their names.
+fn in_expressions(
+    plan: LogicalPlan,
+    each: &dyn Fn(Expr) -> DataFusionResult<Transformed<Expr>>,
+) -> Result<LogicalPlan> {
     let rewritten = plan.transform_down_with_subqueries(|node| {
         let names = NamePreserver::new(&node);
         let node = node.map_expressions(|expr| {
             let name = names.save(&expr);
-            let expr = expr.transform_down(|part| single_value_of(part, all))?;
+            let expr = expr.transform_down(each)?;
             Ok(expr.update_data(|expr| name.restore(expr)))
         })?;
         match node.transformed {
@@ -35,14 +51,10 @@ pub(crate) fn single_values(plan: LogicalPlan, all: bool) -> Result<LogicalPlan>
     Ok(rewritten.data)
 }
 
-fn single_value_of(expr: Expr, all: bool) -> DataFusionResult<Transformed<Expr>> {
-    match expr {
+/// Correlated subqueries with columns of names of ours.
+fn with_own_names(plan: LogicalPlan) -> Result<LogicalPlan> {
+    in_expressions(plan, &|part| match part {
         Expr::ScalarSubquery(subquery) => {
-            let correlated = !subquery.outer_ref_columns.is_empty();
-            let several = (all || correlated) && !at_most_one_row(&subquery.subquery);
-            if several || hides_null(&subquery.subquery) {
-                return Ok(Transformed::yes(Expr::ScalarSubquery(checked(subquery)?)));
-            }
             renamed(subquery)?.map_data(|subquery| Ok(Expr::ScalarSubquery(subquery)))
         }
         Expr::InSubquery(InSubquery { expr, subquery, negated }) => renamed(subquery)?
@@ -55,7 +67,7 @@ fn single_value_of(expr: Expr, all: bool) -> DataFusionResult<Transformed<Expr>>
                 Ok(Expr::SetComparison(SetComparison { expr, subquery, op, quantifier }))
             }),
         other => Ok(Transformed::no(other)),
-    }
+    })
 }
 
 /// What a subquery's column is called among ours.
@@ -261,7 +273,7 @@ fn computed_below(aggregate: Aggregate) -> DataFusionResult<Transformed<LogicalP
 
 /// `IN` and `EXISTS` in forms that DataFusion decorrelates with their three-valued meaning.
 pub(crate) fn predicates(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let rewritten = plan.transform_up_with_subqueries(|node| match node {
+    let rewritten = with_own_names(plan)?.transform_up_with_subqueries(|node| match node {
         LogicalPlan::Filter(filter) => {
             let schema = Arc::clone(filter.input.schema());
             let conditions = split_conjunction_owned(filter.predicate).into_iter();

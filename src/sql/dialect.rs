@@ -108,6 +108,9 @@ impl Dialect for MillstreamDialect {
         {
             return Some(trim_blanks(parser));
         }
+        if let Some(literal) = precise_interval(parser) {
+            return Some(literal);
+        }
         let [table, name] = parser.peek_tokens_ref::<2>();
         let words = is(&table.token, &["table"]) && matches!(name.token, Token::Word(_));
         if !words || !in_window_function(parser) {
@@ -232,6 +235,24 @@ fn left_depth(mut expr: &Expr) -> usize {
         };
     }
     0
+}
+
+/// `INTERVAL(2) '…'`: the parser would forget the number.
+fn precise_interval(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+    let [interval, open, digits, close, text] = parser.peek_tokens_ref::<5>();
+    let Token::Number(digits, _) = &digits.token else { return None };
+    let literal = is(&interval.token, &["interval"])
+        && open.token == Token::LParen
+        && close.token == Token::RParen
+        && matches!(text.token, Token::SingleQuotedString(_));
+    let precision = digits.parse::<u64>().ok().filter(|_| literal)?;
+    (0..4).for_each(|_| parser.advance_token());
+    Some(parser.parse_interval().map(|mut literal| {
+        if let Expr::Interval(interval) = &mut literal {
+            interval.fractional_seconds_precision.get_or_insert(precision);
+        }
+        literal
+    }))
 }
 
 /// `= ANY (VALUES …)` and its kin: the parser takes VALUES for a function there.

@@ -64,6 +64,31 @@ pub(super) fn name_columns(body: &mut SetExpr) {
     }
 }
 
+/// Gives the columns of the queries that a set operation combines names of their own where two share one:
+/// DataFusion looks them up without their relations.
+pub(super) fn name_operands(body: &mut SetExpr) {
+    match body {
+        SetExpr::SetOperation { left, right, .. } => {
+            name_operands(left);
+            name_operands(right);
+        }
+        SetExpr::Query(query) => name_operands(&mut query.body),
+        SetExpr::Select(select) => {
+            let names = select.projection.iter().filter_map(|item| match item {
+                SelectItem::UnnamedExpr(expr) => Some(name_of(expr)),
+                SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
+                _ => None,
+            });
+            let mut taken = HashSet::new();
+            let names: Vec<String> = names.collect();
+            if !names.into_iter().all(|name| taken.insert(name)) {
+                name_columns(body);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// Gives every expression of a select list a name, distinct among those of the list.
 pub(super) fn name_items(items: &mut [SelectItem]) {
     let mut taken = HashSet::new();

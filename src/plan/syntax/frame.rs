@@ -50,6 +50,39 @@ pub(super) fn check(function: &Function, positions: &Positions) -> Result<()> {
     Ok(())
 }
 
+/// Frames of the same direction that end before they begin: no row is in them. They become one behind all rows.
+pub(super) fn empty(function: &mut Function) {
+    use WindowFrameBound::{Following, Preceding};
+    let Some(WindowType::WindowSpec(WindowSpec { window_frame: Some(frame), .. })) =
+        &mut function.over
+    else {
+        return;
+    };
+    let (first, last) = match (&frame.start_bound, &frame.end_bound) {
+        (Following(Some(first)), Some(Following(Some(last)))) => (number(first), number(last)),
+        (Preceding(Some(first)), Some(Preceding(Some(last)))) => (number(last), number(first)),
+        _ => return,
+    };
+    if matches!((first, last), (Some(first), Some(last)) if first > last) {
+        let behind = || {
+            let rows = Value::Number("1000000000000".to_owned(), false);
+            Following(Some(Box::new(Expr::value(rows))))
+        };
+        frame.units = WindowFrameUnits::Rows;
+        (frame.start_bound, frame.end_bound) = (behind(), Some(behind()));
+    }
+}
+
+fn number(distance: &Expr) -> Option<u64> {
+    match distance {
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) => digits.parse().ok(),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// Bounds in an order that no row can have, and orders that a frame needs.
 fn check_bounds(window: &WindowSpec, frame: &WindowFrame) -> Result<()> {
     use WindowFrameBound::{CurrentRow, Following, Preceding};

@@ -121,6 +121,9 @@ impl VisitorMut for Rewriter<'_> {
         {
             return ControlFlow::Break(error);
         }
+        if matches!(query.body.as_ref(), SetExpr::SetOperation { .. }) {
+            column_name::name_operands(&mut query.body);
+        }
         values::type_columns(&mut query.body);
         form::table(&mut query.body);
         if let Some(With { recursive, cte_tables, .. }) = &mut query.with {
@@ -255,6 +258,7 @@ impl VisitorMut for Rewriter<'_> {
             if let Err(error) = frame::check(function, self.positions) {
                 return ControlFlow::Break(error);
             }
+            frame::empty(function);
             if let Err(error) = place::check_whole_row(function) {
                 return self.fail(error, &function.name);
             }
