@@ -84,12 +84,12 @@ impl VisitorMut for Orderer<'_> {
 }
 
 impl Orderer<'_> {
-    fn select(&self, select: &mut Select, mut order_by: Option<&mut OrderBy>) -> Result<()> {
+    fn select(&self, select: &mut Select, order_by: Option<&mut OrderBy>) -> Result<()> {
         if let GroupByExpr::Expressions(exprs, _) = &select.group_by {
             exprs.iter().try_for_each(|expr| self.not_constant(expr, "GROUP BY"))?;
         }
         let mut none = vec![];
-        let sorts = match order_by.as_deref_mut().map(|order_by| &mut order_by.kind) {
+        let sorts = match order_by.map(|order_by| &mut order_by.kind) {
             Some(OrderByKind::Expressions(sorts)) => sorts,
             _ => &mut none,
         };
