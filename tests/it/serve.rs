@@ -10,6 +10,10 @@ use tokio_postgres::{Client, NoTls};
 
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_millstream"));
+    // What is set for these tests is no setting of the server.
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MILLSTREAM_")) {
+        command.env_remove(name);
+    }
     command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
