@@ -16,6 +16,7 @@ mod logarithm;
 mod number;
 mod number_format;
 mod ordered_set;
+mod quoted;
 mod rank;
 mod rounding;
 mod series;

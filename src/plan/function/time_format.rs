@@ -10,6 +10,7 @@ use chrono::{DateTime, Datelike, NaiveDateTime, Timelike};
 use datafusion::logical_expr::ScalarUDF;
 
 use super::declared::{Interval, Kind, Text, declared, two, whole};
+use super::quoted::literal;
 use super::simple::simple;
 use crate::error::{Error, Result};
 
@@ -175,9 +176,8 @@ fn postgres_pattern(pattern: &str) -> Result<Vec<Piece>> {
     let mut pieces = vec![];
     let mut rest = pattern;
     while let Some(first) = rest.chars().next() {
-        if let Some(quoted) = rest.strip_prefix('"') {
-            let (text, after) = quoted.split_once('"').unwrap_or((quoted, ""));
-            pieces.push(Piece::Text(text.to_owned()));
+        if let Some((text, after)) = literal(rest) {
+            pieces.push(Piece::Text(text));
             rest = after;
             continue;
         }

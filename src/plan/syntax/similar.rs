@@ -1,8 +1,8 @@
 //! `SIMILAR TO` as the match of a regular expression: SQL's wildcards, and all of the text.
 
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Value};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType, Expr, Value};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, SqlState};
 
 /// `text SIMILAR TO 'pattern'` as `text ~ 'expression'`.
 pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
@@ -16,7 +16,15 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<()> {
     let escape = match escape_char {
         None => Some('\\'),
         Some(value) => match &value.value {
+            Value::SingleQuotedString(text) if text.chars().count() > 1 => {
+                let error = Error::new(SqlState::InvalidEscapeSequence, "invalid escape string");
+                return Err(error.hint("Escape string must be empty or one character."));
+            }
             Value::SingleQuotedString(text) => text.chars().next(),
+            Value::Null => {
+                *expr = super::cast(Expr::value(Value::Null), DataType::Boolean);
+                return Ok(());
+            }
             _ => None,
         },
     };

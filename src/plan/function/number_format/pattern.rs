@@ -1,6 +1,7 @@
 //! A pattern of `to_char` for numbers, read.
 
 use crate::error::{Error, Result};
+use crate::plan::function::quoted::literal;
 
 /// A piece of a pattern.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,8 +80,7 @@ impl Pattern {
         };
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
-            if let Some(quoted) = rest.strip_prefix('"') {
-                let (literal, after) = quoted.split_once('"').unwrap_or((quoted, ""));
+            if let Some((literal, after)) = literal(rest) {
                 pattern.pieces.extend(literal.chars().map(Piece::Letter));
                 rest = after;
                 continue;

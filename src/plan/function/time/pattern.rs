@@ -8,6 +8,7 @@ use datafusion::logical_expr::ScalarUDF;
 use super::{DAY_US, SECOND_US, midnight_of};
 use crate::error::{Error, Result, SqlState};
 use crate::plan::function::declared::{Date, Overload, Text, Timestamptz, declared, two};
+use crate::plan::function::quoted::literal;
 
 /// The functions.
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
@@ -103,8 +104,7 @@ fn read(text: &str, pattern: &str) -> Result<Fields> {
         if rest.is_empty() {
             break;
         }
-        if let Some(quoted) = pattern.strip_prefix('"') {
-            let (literal, after) = quoted.split_once('"').unwrap_or((quoted, ""));
+        if let Some((literal, after)) = literal(pattern) {
             let skip: usize = rest.chars().take(literal.chars().count()).map(char::len_utf8).sum();
             (rest, pattern) = (&rest[skip..], after);
             continue;

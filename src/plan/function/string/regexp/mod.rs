@@ -29,6 +29,7 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
                     with(pattern, "", |matcher| Ok(matcher.is_match(text)))
                 }),
                 three::<Text, Text, Text, Bool, _>(|text: &str, pattern: &str, flags: &str| {
+                    not_global("regexp_like", flags)?;
                     with(pattern, flags, |matcher| Ok(matcher.is_match(text)))
                 }),
             ],
@@ -40,11 +41,7 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
                     with(pattern, "", |matcher| matcher.groups(text))
                 }),
                 three::<Text, Text, Text, Texts, _>(|text: &str, pattern: &str, flags: &str| {
-                    if flags.contains('g') {
-                        let message = "regexp_match() does not support the \"global\" option";
-                        return Err(Error::invalid_parameter(message)
-                            .hint("Use the regexp_matches function instead."));
-                    }
+                    not_global("regexp_match", flags)?;
                     with(pattern, flags, |matcher| matcher.groups(text))
                 }),
             ],
@@ -56,6 +53,7 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
                     with(pattern, "", |matcher| matcher.split(text))
                 }),
                 three::<Text, Text, Text, Texts, _>(|text: &str, pattern: &str, flags: &str| {
+                    not_global("regexp_split_to_array", flags)?;
                     with(pattern, flags, |matcher| matcher.split(text))
                 }),
             ],
@@ -75,6 +73,15 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
             instr,
         ),
     ]
+}
+
+/// `22023` for the option `g` of a function that looks for one match, or for all.
+fn not_global(function: &str, flags: &str) -> crate::error::Result<()> {
+    if !flags.contains('g') {
+        return Ok(());
+    }
+    let message = format!("{function}() does not support the \"global\" option");
+    Err(Error::invalid_parameter(message))
 }
 
 /// Whether `text` matches `pattern`.
