@@ -16,105 +16,73 @@ use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
-/// A rule, and what it must leave alone.
+type Rule = Arc<dyn OptimizerRule + Send + Sync>;
+type Rewrite = fn(&Rule, LogicalPlan, &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>>;
+
+/// A rule of DataFusion's with another way to use it.
 #[derive(Debug)]
 struct Guarded {
-    rule: Arc<dyn OptimizerRule + Send + Sync>,
-    leaves: fn(&LogicalPlan) -> bool,
+    rule: Rule,
+    rewrite: Rewrite,
 }
 
 /// Keys of joins, extracted from their conditions. Where a null key equals a null key, plain equalities
 /// would become keys too, where a null equals nothing.
-pub(crate) fn equal_joins() -> Arc<dyn OptimizerRule + Send + Sync> {
+pub(crate) fn equal_joins() -> Rule {
     let rule = Arc::new(ExtractEquijoinPredicate::new());
-    let leaves = |plan: &LogicalPlan| match plan {
-        LogicalPlan::Join(join) => join.null_equality == NullEquality::NullEqualsNull,
-        _ => false,
+    let rewrite: Rewrite = |rule, plan, config| match &plan {
+        LogicalPlan::Join(join) if join.null_equality == NullEquality::NullEqualsNull => {
+            Ok(Transformed::no(plan))
+        }
+        _ => rule.rewrite(plan, config),
     };
-    Arc::new(Guarded { rule, leaves })
+    Arc::new(Guarded { rule, rewrite })
 }
 
 /// Conditions moved down. One that reads no column would move below an aggregate without groups, or with an
 /// empty grouping set, which has a row even if its input has none.
-pub(crate) fn push_down_filter() -> Arc<dyn OptimizerRule + Send + Sync> {
-    let leaves = |plan: &LogicalPlan| match plan {
-        LogicalPlan::Filter(filter) => match filter.input.as_ref() {
-            LogicalPlan::Aggregate(aggregate) => {
-                matches!(&aggregate.group_expr[..], [] | [Expr::GroupingSet(_)])
-            }
-            _ => false,
-        },
-        _ => false,
+pub(crate) fn push_down_filter() -> Rule {
+    let rewrite: Rewrite = |rule, plan, config| {
+        if let LogicalPlan::Filter(filter) = &plan
+            && let LogicalPlan::Aggregate(aggregate) = filter.input.as_ref()
+            && matches!(&aggregate.group_expr[..], [] | [Expr::GroupingSet(_)])
+        {
+            return Ok(Transformed::no(plan));
+        }
+        rule.rewrite(plan, config)
     };
-    Arc::new(Guarded { rule: Arc::new(PushDownFilter::new()), leaves })
-}
-
-/// Inner joins put in another order, to make joins of cross joins. Joins in which a null key equals a
-/// null key keep out of it: all keys would become like theirs, or theirs like all.
-pub(crate) fn eliminate_cross_join() -> Arc<dyn OptimizerRule + Send + Sync> {
-    Arc::new(CrossJoins { rule: EliminateCrossJoin::new() })
+    Arc::new(Guarded { rule: Arc::new(PushDownFilter::new()), rewrite })
 }
 
 /// DISTINCT as a grouping by all columns, always: DataFusion leaves it out over a grouping by the same columns, and
 /// takes `unnest` over one for such, though it repeats rows.
-#[derive(Debug)]
-struct GroupDistinct {
-    rule: ReplaceDistinctWithAggregate,
-}
-
-impl OptimizerRule for GroupDistinct {
-    fn name(&self) -> &str {
-        self.rule.name()
-    }
-
-    fn apply_order(&self) -> Option<ApplyOrder> {
-        self.rule.apply_order()
-    }
-
-    fn rewrite(
-        &self,
-        plan: LogicalPlan,
-        config: &dyn OptimizerConfig,
-    ) -> Result<Transformed<LogicalPlan>> {
-        match plan {
-            LogicalPlan::Distinct(Distinct::All(input)) if !input.schema().fields().is_empty() => {
-                let columns = input.schema().columns().into_iter().map(Expr::Column).collect();
-                let grouped = Aggregate::try_new(input, columns, vec![])?;
-                Ok(Transformed::yes(LogicalPlan::Aggregate(grouped)))
-            }
-            other => self.rule.rewrite(other, config),
+fn group_distinct() -> Rule {
+    let rewrite: Rewrite = |rule, plan, config| match plan {
+        LogicalPlan::Distinct(Distinct::All(input)) if !input.schema().fields().is_empty() => {
+            let columns = input.schema().columns().into_iter().map(Expr::Column).collect();
+            let grouped = Aggregate::try_new(input, columns, vec![])?;
+            Ok(Transformed::yes(LogicalPlan::Aggregate(grouped)))
         }
-    }
-}
-
-/// Joins left out for what their sides have once: not where something is unnested, see [`GroupDistinct`].
-fn eliminate_join() -> Arc<dyn OptimizerRule + Send + Sync> {
-    let leaves = |plan: &LogicalPlan| {
-        let unnests = |node: &LogicalPlan| Ok(matches!(node, LogicalPlan::Unnest(_)));
-        plan.exists(unnests).unwrap_or(true)
+        other => rule.rewrite(other, config),
     };
-    Arc::new(Guarded { rule: Arc::new(EliminateJoin::new()), leaves })
+    Arc::new(Guarded { rule: Arc::new(ReplaceDistinctWithAggregate::new()), rewrite })
 }
 
-#[derive(Debug)]
-struct CrossJoins {
-    rule: EliminateCrossJoin,
+/// Joins left out for what their sides have once: not where something is unnested, see [`group_distinct`].
+fn eliminate_join() -> Rule {
+    let rewrite: Rewrite = |rule, plan, config| match plan
+        .exists(|node| Ok(matches!(node, LogicalPlan::Unnest(_))))?
+    {
+        true => Ok(Transformed::no(plan)),
+        false => rule.rewrite(plan, config),
+    };
+    Arc::new(Guarded { rule: Arc::new(EliminateJoin::new()), rewrite })
 }
 
-impl OptimizerRule for CrossJoins {
-    fn name(&self) -> &str {
-        self.rule.name()
-    }
-
-    fn apply_order(&self) -> Option<ApplyOrder> {
-        self.rule.apply_order()
-    }
-
-    fn rewrite(
-        &self,
-        plan: LogicalPlan,
-        config: &dyn OptimizerConfig,
-    ) -> Result<Transformed<LogicalPlan>> {
+/// Inner joins put in another order, to make joins of cross joins. Joins in which a null key equals a
+/// null key keep out of it: all keys would become like theirs, or theirs like all.
+pub(crate) fn eliminate_cross_join() -> Rule {
+    let rewrite: Rewrite = |rule, plan, config| {
         let apart = plan.transform_up_with_subqueries(|node| match node {
             LogicalPlan::Join(join) if is_null_safe(&join) => {
                 let (left, right) = (hidden(join.left)?, hidden(join.right)?);
@@ -123,10 +91,11 @@ impl OptimizerRule for CrossJoins {
             }
             other => Ok(Transformed::no(other)),
         })?;
-        let rewritten = self.rule.rewrite(apart.data, config)?;
+        let rewritten = rule.rewrite(apart.data, config)?;
         let transformed = rewritten.transformed || apart.transformed;
         Ok(Transformed { transformed, ..rewritten })
-    }
+    };
+    Arc::new(Guarded { rule: Arc::new(EliminateCrossJoin::new()), rewrite })
 }
 
 fn is_null_safe(join: &Join) -> bool {
@@ -145,15 +114,16 @@ fn hidden(plan: Arc<LogicalPlan>) -> Result<Arc<LogicalPlan>> {
 }
 
 /// `rules` with the guarded ones in place of DataFusion's.
-pub(crate) fn guarded(
-    rules: Vec<Arc<dyn OptimizerRule + Send + Sync>>,
-) -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    let distinct = Arc::new(GroupDistinct { rule: ReplaceDistinctWithAggregate::new() });
-    let ours =
-        [equal_joins(), push_down_filter(), eliminate_cross_join(), eliminate_join(), distinct];
-    let replaced = |rule: Arc<dyn OptimizerRule + Send + Sync>| {
-        ours.iter().find(|ours| ours.name() == rule.name()).map_or(rule, Arc::clone)
-    };
+pub(crate) fn guarded(rules: Vec<Rule>) -> Vec<Rule> {
+    let ours = [
+        equal_joins(),
+        push_down_filter(),
+        eliminate_cross_join(),
+        eliminate_join(),
+        group_distinct(),
+    ];
+    let replaced =
+        |rule: Rule| ours.iter().find(|ours| ours.name() == rule.name()).map_or(rule, Arc::clone);
     rules.into_iter().map(replaced).collect()
 }
 
@@ -179,9 +149,6 @@ impl OptimizerRule for Guarded {
         plan: LogicalPlan,
         config: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
-        if (self.leaves)(&plan) {
-            return Ok(Transformed::no(plan));
-        }
-        self.rule.rewrite(plan, config)
+        (self.rewrite)(&self.rule, plan, config)
     }
 }

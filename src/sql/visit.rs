@@ -7,8 +7,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, ObjectName, Query, Select, Statement, TableFactor, ValueWithSpan, Visit, Visitor,
-    VisitorMut,
+    Expr, Ident, ObjectName, Query, Select, Statement, TableFactor, ValueWithSpan, Visit, VisitMut,
+    Visitor, VisitorMut,
 };
 
 /// A visitor behind a pointer: `tree.visit(&mut Walk(&mut visitor))`.
@@ -67,6 +67,38 @@ pub fn own_expr(tree: &impl Visit, found: impl FnMut(&Expr) -> bool) -> Option<E
     }
 
     tree.visit(&mut Walk(&mut Search { depth: 0, found })).break_value()
+}
+
+/// Changes every expression in `tree`, from the leaves up, but for those of queries within it.
+pub fn change_own_exprs(tree: &mut impl VisitMut, change: impl FnMut(&mut Expr)) {
+    struct Change<F> {
+        /// Of queries within the tree.
+        depth: usize,
+        change: F,
+    }
+
+    impl<F: FnMut(&mut Expr)> VisitorMut for Change<F> {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+            self.depth += 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+            self.depth -= 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if self.depth == 0 {
+                (self.change)(expr);
+            }
+            ControlFlow::Continue(())
+        }
+    }
+
+    let _complete = tree.visit(&mut WalkMut(&mut Change { depth: 0, change }));
 }
 
 impl<B> Visitor for Walk<'_, B> {

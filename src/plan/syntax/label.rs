@@ -18,7 +18,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::columns::folded;
 use super::{column_name, function_name};
 use crate::plan::function::LABELED;
-use crate::sql::visit::{WalkMut, own_expr};
+use crate::sql::visit::{WalkMut, change_own_exprs, own_expr};
 
 /// Labels what would be named alike in `select` and the ORDER BY that belongs to it.
 pub(super) fn distinguish(
@@ -46,12 +46,16 @@ pub(super) fn distinguish(
     }
     // The names that the user sees are those of the expressions without labels.
     column_name::name_items(&mut select.projection);
-    let mut labeler = Labeler { labeled, depth: 0 };
+    let label = |expr: &mut Expr| {
+        if labeled.contains(&text(expr, Form::Whole)) {
+            let _complete = VisitMut::visit(expr, &mut WalkMut(&mut Marker::default()));
+        }
+    };
     let from = std::mem::take(&mut select.from);
-    let _complete = select.visit(&mut WalkMut(&mut labeler));
+    change_own_exprs(select, label);
     select.from = from;
     if let Some(OrderBy { kind: OrderByKind::Expressions(exprs), .. }) = &mut order_by {
-        let _complete = exprs.visit(&mut WalkMut(&mut labeler));
+        change_own_exprs(exprs, label);
     }
 }
 
@@ -222,32 +226,6 @@ fn parts<'a>(expr: &'a Expr, to: &mut Vec<&'a Expr>) {
 /// Whether an expression is a call of an aggregate or window function.
 fn is_call(expr: &Expr, is_aggregate: &dyn Fn(&Function) -> bool) -> bool {
     matches!(expr, Expr::Function(call) if call.over.is_some() || is_aggregate(call))
-}
-
-struct Labeler {
-    labeled: HashSet<String>,
-    depth: usize,
-}
-
-impl VisitorMut for Labeler {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if self.depth == 0 && self.labeled.contains(&text(expr, Form::Whole)) {
-            let _complete = VisitMut::visit(expr, &mut WalkMut(&mut Marker::default()));
-        }
-        ControlFlow::Continue(())
-    }
 }
 
 /// Labels the parts of an expression that its name leaves out: the outermost ones.

@@ -21,7 +21,7 @@ use super::{column_name, row};
 use crate::error::{Error, Result, SqlState};
 use crate::plan::relation::Relations;
 use crate::sql::Positions;
-use crate::sql::visit::WalkMut;
+use crate::sql::visit::{WalkMut, change_own_exprs};
 
 /// Rewrites every query's.
 ///
@@ -146,10 +146,19 @@ impl Orderer<'_> {
             return outputs;
         }
         let columns = self.names.from(&select.from).unwrap_or_default();
-        let columns = columns.into_iter().filter(|column| outputs.contains(&column.name)).collect();
-        let mut inputs = Inputs { columns, depth: 0, found: HashSet::new() };
-        let _complete = expr.visit(&mut WalkMut(&mut inputs));
-        inputs.found
+        let columns = columns.into_iter().filter(|column| outputs.contains(&column.name));
+        let columns: Vec<Column> = columns.collect();
+        let mut found = HashSet::new();
+        change_own_exprs(expr, |part| {
+            let Expr::Identifier(name) = part else { return };
+            let wanted = folded(name);
+            let mut inputs = columns.iter().filter(|column| column.name == wanted);
+            if let (Some(column), None) = (inputs.next(), inputs.next()) {
+                *part = column.value.clone();
+                found.insert(wanted);
+            }
+        });
+        found
     }
 
     /// What a position or a name alone means: the expression of an item of the select list.
@@ -264,40 +273,4 @@ fn spread(sorts: &mut Vec<OrderByExpr>) {
         _ => vec![sort],
     };
     *sorts = std::mem::take(sorts).into_iter().flat_map(columns).collect();
-}
-
-/// Gives names that also stand for outputs their relation.
-struct Inputs {
-    columns: Vec<Column>,
-    /// How many queries we are in.
-    depth: usize,
-    found: HashSet<String>,
-}
-
-impl VisitorMut for Inputs {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::Identifier(name) = expr
-            && self.depth == 0
-        {
-            let wanted = folded(name);
-            let mut found = self.columns.iter().filter(|column| column.name == wanted);
-            if let (Some(column), None) = (found.next(), found.next()) {
-                *expr = column.value.clone();
-                self.found.insert(wanted);
-            }
-        }
-        ControlFlow::Continue(())
-    }
 }
